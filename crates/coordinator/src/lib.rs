@@ -1,0 +1,1 @@
+//! Every coordinator, and the frame they hang in.

@@ -1,0 +1,1 @@
+//! Replicas of a partition on this broker.

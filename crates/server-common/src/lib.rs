@@ -1,0 +1,1 @@
+//! Tools of the server trade: timelines, purgatories, timers.
