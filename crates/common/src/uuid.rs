@@ -15,16 +15,18 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 const TEXT_LEN: usize = 22;
 
 impl Uuid {
-    /// The id that means "none". As a directory id it reads "unassigned" (KIP-858).
+    /// The id that means "none".
     pub const ZERO: Self = Self([0; 16]);
-    /// Reserved: the id of `__cluster_metadata`; as a directory id it reads "lost" (KIP-858).
+    /// Reserved: the id of `__cluster_metadata`.
     pub const ONE: Self = Self::from_u128(1);
     /// Topic id of `__cluster_metadata`.
     pub const METADATA_TOPIC_ID: Self = Self::ONE;
+    /// Directory id of a replica that was written before directories were tracked (KIP-858).
+    pub const MIGRATING_DIR: Self = Self::ZERO;
     /// Directory id of a replica whose directory is not known yet (KIP-858).
-    pub const UNASSIGNED_DIR: Self = Self::ZERO;
+    pub const UNASSIGNED_DIR: Self = Self::ONE;
     /// Directory id of a replica in a failed directory (KIP-858).
-    pub const LOST_DIR: Self = Self::ONE;
+    pub const LOST_DIR: Self = Self::from_u128(2);
 
     /// The id with this value, most significant byte first.
     pub const fn from_u128(value: u128) -> Self {
