@@ -1,1 +1,3 @@
 //! One file per request.
+
+pub mod support;

@@ -1,0 +1,3 @@
+//! What several handlers share.
+
+pub mod fetch_session;
