@@ -1,1 +1,3 @@
 //! Puts the house on the ground.
+
+pub mod logging;
