@@ -2,6 +2,7 @@
 //!
 //! Nothing here does IO; [`time::SystemTime`] is the one door to the wall clock.
 
+pub mod config;
 pub mod error;
 pub mod internal_topics;
 pub mod time;
