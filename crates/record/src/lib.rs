@@ -1,1 +1,32 @@
-//! Record batches and compression.
+//! Record batches and compression: Kafka's message format v2, read and written without any IO.
+//!
+//! [`RecordBatch`] is a view of one batch where it lies, [`MemoryRecords`] of a run of them,
+//! [`RecordsBuilder`] writes them. Batches in the clear have the Java client's bytes; packed ones have its
+//! headers and frames around another encoder's data, and each side reads the other's.
+//!
+//! Formats v0 and v1, which Kafka 4 no longer writes (KIP-724), are refused.
+
+mod batch;
+mod builder;
+mod compression;
+mod control;
+mod error;
+mod memory_records;
+mod record;
+mod transferable;
+mod varint;
+
+pub use batch::{
+    CURRENT_MAGIC_VALUE, HEADER_SIZE_UP_TO_MAGIC, LOG_OVERHEAD, NO_PARTITION_LEADER_EPOCH, NO_PRODUCER_EPOCH,
+    NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP, RECORD_BATCH_OVERHEAD, RecordBatch, RecordBatchHeader,
+    TimestampType, decrement_sequence, increment_sequence, peek_batch_size,
+};
+pub use builder::{EmptyBatch, RecordsBuilder};
+pub use compression::{Compression, CompressionType, DecompressionLimits, Levels, UnknownCompressionName};
+pub use control::{ControlRecordType, EndTransactionMarker};
+pub use error::{BuildError, RecordError};
+pub use memory_records::{Batches, BatchesMut, MemoryRecords, batches_mut};
+pub use record::{
+    BatchRecords, Header, Headers, OwnedRecord, OwnedRecords, Record, RecordHeader, RecordIter, SimpleRecord,
+};
+pub use transferable::{TransferSource, TransferableRecords};
