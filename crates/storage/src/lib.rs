@@ -1,1 +1,3 @@
 //! The log on disk.
+
+pub mod log_config_def;

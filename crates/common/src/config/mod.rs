@@ -22,6 +22,32 @@ pub use properties::{PropertiesError, parse_properties};
 pub use validator::Validator;
 pub use value::{ConfigValue, java_double};
 
+/// What a file of rows brings into scope, so that a row reads as a row.
+pub mod rows {
+    pub use super::ConfigType::{Boolean, Class, Double, Int, List, Long, Password, Short, String};
+    pub use super::Importance::{High, Low, Medium};
+    pub use super::UpdateMode::{ClusterWide, PerBroker, ReadOnly};
+    pub use super::Validator::{
+        self, Any, AtLeast, Between, GzipLevel, HostPorts, NonEmpty, NonNull, OffsetReset, OneOf,
+        OneOfIgnoreCase, QuorumVoters, ThrottledReplicas,
+    };
+    pub use super::{ConfigKey, key, required};
+
+    /// A list that may be empty.
+    pub const LIST: Validator = Validator::List { allowed: &[], empty: true, null: false };
+    /// A list with at least one entry.
+    pub const FILLED_LIST: Validator = Validator::List { allowed: &[], empty: false, null: false };
+    /// No list, or one that may be empty.
+    pub const MAYBE_LIST: Validator = Validator::List { allowed: &[], empty: true, null: true };
+    /// No list, or one with at least one entry.
+    pub const MAYBE_FILLED_LIST: Validator = Validator::List { allowed: &[], empty: false, null: true };
+
+    /// A list of some of these.
+    pub const fn list_of(allowed: &'static [&'static str], empty: bool) -> Validator {
+        Validator::List { allowed, empty, null: false }
+    }
+}
+
 /// The kinds of things that carry dynamic configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(i8)]

@@ -40,7 +40,7 @@ impl ConfigValue {
             ConfigType::Long => text.parse().map(Self::Long).map_err(|_| not_a_number()),
             ConfigType::Double => parse_double(text).map(Self::Double).ok_or_else(not_a_number),
             ConfigType::String | ConfigType::Class | ConfigType::Password => Ok(Self::Text(text.to_owned())),
-            ConfigType::List if text.is_empty() => Ok(Self::List(Vec::new())),
+            ConfigType::List if text.is_empty() => Ok(Self::List(vec![])),
             ConfigType::List => Ok(Self::List(text.split(',').map(|item| item.trim().to_owned()).collect())),
         }
     }
