@@ -24,7 +24,7 @@ pub use value::{ConfigValue, java_double};
 
 /// What a file of rows brings into scope, so that a row reads as a row.
 pub mod rows {
-    pub use super::ConfigType::{Boolean, Class, Double, Int, List, Long, Password, Short, String};
+    pub use super::ConfigType::{Boolean, Class, Double, Int, List, Long, Password, Short, String as Text};
     pub use super::Importance::{High, Low, Medium};
     pub use super::UpdateMode::{ClusterWide, PerBroker, ReadOnly};
     pub use super::Validator::{
