@@ -1,8 +1,9 @@
 //! Record batches and compression: Kafka's message format v2, read and written without any IO.
 //!
 //! [`RecordBatch`] is a view of one batch where it lies, [`MemoryRecords`] of a run of them,
-//! [`RecordsBuilder`] writes them. Batches in the clear have the Java client's bytes; packed ones have its
-//! headers and frames around another encoder's data, and each side reads the other's.
+//! [`RecordsBuilder`] writes them. Batches in the clear have the Java client's bytes, and so do those packed with
+//! snappy and zstd, whose libraries are the same or agree. With gzip and lz4 headers and frames are Java's,
+//! but the data inside is another encoder's and differs; each side reads the other's.
 //!
 //! Formats v0 and v1, which Kafka 4 no longer writes (KIP-724), are refused.
 

@@ -7,6 +7,8 @@ use super::{CodecError, read_bounded};
 pub(super) fn compress(data: &[u8], level: i32, out: &mut Vec<u8>) -> Result<(), String> {
     let mut encoder = write::Encoder::new(out, level).map_err(|error| error.to_string())?;
     encoder.write_all(data).map_err(|error| error.to_string())?;
+    // Java's streams flush before they close, which ends the frame with an empty block.
+    encoder.flush().map_err(|error| error.to_string())?;
     encoder.finish().map_err(|error| error.to_string())?;
     Ok(())
 }
