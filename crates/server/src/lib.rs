@@ -1,3 +1,4 @@
 //! Puts the house on the ground.
 
+pub mod config;
 pub mod logging;
