@@ -226,8 +226,8 @@ mod tests {
     #[test]
     fn legacy_offsets_read_as_todays() {
         let value = LegacyOffsetCommitValue { offset: 5, metadata: "".into(), commit_timestamp: 6 };
-        let mut bytes = BytesMut::from(&[0u8, 1][..]);
-        bytes.extend_from_slice(&value.to_bytes(1).unwrap());
+        let mut bytes = BytesMut::from(&[0u8, 0][..]);
+        bytes.extend_from_slice(&value.to_bytes(0).unwrap());
         let key = Bytes::from_static(b"\0\0\0\x01g\0\x01t\0\0\0\0");
         let Ok(GroupRecord::OffsetCommit { value: Some(value), .. }) =
             GroupRecord::decode(key, Some(bytes.freeze()))

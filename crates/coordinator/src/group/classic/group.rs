@@ -171,7 +171,9 @@ impl ClassicGroup {
     /// Puts a static member under a new id, in the place that the old id had (KIP-345).
     pub(crate) fn replace_static_member(&mut self, old_member_id: &ByteString, new_member_id: &ByteString) {
         let Some(old) = self.members.get(old_member_id).cloned() else { return };
-        let was_leader = self.is_leader(old_member_id);
+        if self.is_leader(old_member_id) {
+            self.leader_id = Some(new_member_id.clone());
+        }
         self.uncount(&old);
         self.members.remove_mut(old_member_id);
         self.put_member(ClassicGroupMember {
@@ -181,10 +183,6 @@ impl ClassicGroup {
             is_new: false,
             ..old
         });
-        if was_leader {
-            self.leader_id = Some(new_member_id.clone());
-        }
-        self.check();
     }
 
     /// Whether this member may speak for itself under these ids.
