@@ -116,7 +116,7 @@ impl<H: RequestHandler> Acceptor<H> {
             inbound: BytesMut::new(),
             outbound: Outbound::default(),
             greeted: false,
-            slot,
+            _slot: slot,
         };
         tokio::spawn(watch_over(connection, Arc::clone(&self.shared)));
         Ok(())

@@ -43,7 +43,8 @@ pub(crate) struct Connection<H> {
     pub(crate) outbound: Outbound,
     /// Whether a frame was seen: only the very first bytes can be another protocol's.
     pub(crate) greeted: bool,
-    pub(crate) slot: ConnectionSlot,
+    /// Its place among the connections, given back with it.
+    pub(crate) _slot: ConnectionSlot,
 }
 
 /// Why a connection ended.
@@ -146,9 +147,7 @@ impl<H: RequestHandler> Connection<H> {
                 _ = self.phase.wait_for(|phase| *phase >= Phase::Draining) => return Err(CloseReason::Shutdown),
             }
             let room = read_size(self.inbound.len(), frame);
-            if self.inbound.capacity() - self.inbound.len() < room.min(1024) || frame.is_some() {
-                self.inbound.reserve(room);
-            }
+            self.inbound.reserve(room);
             match self.transport.read_now(&mut self.inbound).await? {
                 Some(0) => return Err(CloseReason::PeerClosed),
                 Some(_) => {

@@ -15,7 +15,8 @@ use crate::SecurityProtocol;
 /// Who serves the requests of a listener.
 pub trait RequestHandler: Send + Sync + 'static {
     /// Serves one request. `body` is what follows the request header; it shares the memory of the
-    /// read buffer, so copy what has to live long.
+    /// read buffer, so copy what has to live long. The future is dropped where it waits when the
+    /// client is lost while earlier answers are written, or when a shutdown's grace is over.
     fn handle(&self, ctx: RequestContext, body: Bytes) -> impl Future<Output = HandlerResult> + Send;
 
     /// Whether this listener serves the API in this version. If not, the connection is closed as
