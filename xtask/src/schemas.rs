@@ -37,7 +37,8 @@ pub fn run(args: &[String]) -> Result<()> {
         for entry in fs::read_dir(unpacked.join(inside)).with_context(|| format!("{jar} has no {inside}"))? {
             let file = entry?.path();
             if file.extension().is_some_and(|e| e == "json") {
-                let text = convert(&fs::read_to_string(&file)?).with_context(|| file.display().to_string())?;
+                let text =
+                    convert(&fs::read_to_string(&file)?).with_context(|| file.display().to_string())?;
                 fs::write(target.join(file.file_stem().context("name")?).with_extension("schema"), text)?;
                 count += 1;
             }
@@ -79,7 +80,14 @@ fn convert(json_with_comments: &str) -> Result<String> {
     let spec: Value = serde_json::from_str(&json)?;
     let mut out = String::new();
     let text = |key: &str| spec[key].as_str().unwrap_or_default();
-    write!(out, "{} {} versions={} flexible={}", text("type"), text("name"), text("validVersions"), text("flexibleVersions"))?;
+    write!(
+        out,
+        "{} {} versions={} flexible={}",
+        text("type"),
+        text("name"),
+        text("validVersions"),
+        text("flexibleVersions")
+    )?;
     if let Some(key) = spec["apiKey"].as_i64() {
         write!(out, " key={key}")?;
     }
@@ -121,8 +129,8 @@ fn field_lines(out: &mut String, field: &Value, depth: usize) -> Result<()> {
         write!(out, " flexible={flexible}")?;
     }
     match field.get("default") {
-        None => {}
-        Some(Value::Null) => out.push_str(" default=null"),
+        // A bare null is no default in Kafka's generator; the default null is the text "null".
+        None | Some(Value::Null) => {}
         Some(Value::String(s)) if s.is_empty() => {}
         Some(Value::String(s)) => write!(out, " default={s}")?,
         Some(other) => write!(out, " default={other}")?,

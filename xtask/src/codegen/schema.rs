@@ -138,7 +138,10 @@ fn parse_head(line: &str) -> Result<Message> {
         valid: Versions::parse(options.get("versions").context("versions")?)?,
         flexible: Versions::parse(options.get("flexible").context("flexible")?)?,
         key: options.get("key").map(|k| k.parse()).transpose()?,
-        listeners: options.get("listeners").map(|l| l.split(',').map(str::to_owned).collect()).unwrap_or_default(),
+        listeners: options
+            .get("listeners")
+            .map(|l| l.split(',').map(str::to_owned).collect())
+            .unwrap_or_default(),
         latest_unstable: options.contains_key("latest-unstable"),
         fields: Vec::new(),
         structs: Vec::new(),

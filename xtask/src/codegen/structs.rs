@@ -121,7 +121,11 @@ fn is_default(field: &Field) -> String {
     let place = format!("self.{}", super::snake(&field.name));
     let default = default_value(field);
     if is_option(field) {
-        return if default == "None" { format!("{place}.is_none()") } else { format!("{place} == {default}") };
+        return if default == "None" {
+            format!("{place}.is_none()")
+        } else {
+            format!("{place} == {default}")
+        };
     }
     match (&field.ty, default.as_str()) {
         (Type::Bool, "false") => format!("!{place}"),
@@ -172,7 +176,8 @@ fn flexible_name(field: &Field) -> &'static str {
 }
 
 fn decode(out: &mut String, context: &Context<'_>, fields: &[&Field], visibility: &str) {
-    let _ = writeln!(out, "{visibility}fn decode(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {{");
+    let _ =
+        writeln!(out, "{visibility}fn decode(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {{");
     if visibility.is_empty() {
         out.push_str("check_decode_version::<Self>(version)?;\n");
     }
@@ -261,8 +266,10 @@ fn read_nullable(ty: &Type, flexible: &str) -> String {
 }
 
 fn encode(out: &mut String, context: &Context<'_>, fields: &[&Field], visibility: &str) {
-    let _ =
-        writeln!(out, "{visibility}fn encode(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {{");
+    let _ = writeln!(
+        out,
+        "{visibility}fn encode(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {{"
+    );
     if visibility.is_empty() {
         out.push_str("check_encode_version::<Self>(version)?;\n");
     }
@@ -339,7 +346,10 @@ fn write(ty: &Type, place: &str, flexible: &str) -> String {
         Type::Bytes | Type::Records => format!("w.bytes(&{place}, {flexible})?;\n"),
         Type::Struct(_) => format!("{place}.encode(w, version)?;\n"),
         Type::Array(element) => {
-            format!("w.array(&{place}, {flexible}, |w, e| {{\n{}Ok(())\n}})?;\n", write(element, "(*e)", flexible))
+            format!(
+                "w.array(&{place}, {flexible}, |w, e| {{\n{}Ok(())\n}})?;\n",
+                write(element, "(*e)", flexible)
+            )
         }
     }
 }
@@ -355,7 +365,9 @@ fn write_nullable(ty: &Type, place: &str, flexible: &str) -> String {
         Type::Bytes => format!("w.nullable_bytes({place}.as_deref(), {flexible})?;\n"),
         Type::Records => format!("w.nullable_bytes({place}.as_ref().map(|r| &r[..]), {flexible})?;\n"),
         Type::Struct(_) => {
-            format!("match &{place} {{\nNone => w.i8(-1),\nSome(value) => {{\nw.i8(1);\nvalue.encode(w, version)?;\n}}\n}}\n")
+            format!(
+                "match &{place} {{\nNone => w.i8(-1),\nSome(value) => {{\nw.i8(1);\nvalue.encode(w, version)?;\n}}\n}}\n"
+            )
         }
         Type::Array(element) => format!(
             "w.nullable_array({place}.as_deref(), {flexible}, |w, e| {{\n{}Ok(())\n}})?;\n",
@@ -377,7 +389,9 @@ fn sample(out: &mut String, context: &Context<'_>, fields: &[&Field], visibility
         } else {
             match context.condition(field.nullable.and(present)) {
                 None => format!("{place} = s.option(|s| {value});\n"),
-                Some(c) => format!("{place} = if {c} {{ s.option(|s| {value}) }} else {{ Some({value}) }};\n"),
+                Some(c) => {
+                    format!("{place} = if {c} {{ s.option(|s| {value}) }} else {{ Some({value}) }};\n")
+                }
             }
         };
         guarded(out, context.condition(present), &statement);

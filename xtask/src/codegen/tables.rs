@@ -18,7 +18,9 @@ pub fn module(module: &str, messages: &[Message]) -> String {
     }
     match module {
         "records/metadata" => union(&mut out, "MetadataRecord", "metadata record", messages, "metadata", ""),
-        "records/storage" => union(&mut out, "RemoteLogMetadataRecord", "remote log metadata record", messages, "metadata", ""),
+        "records/storage" => {
+            union(&mut out, "RemoteLogMetadataRecord", "remote log metadata record", messages, "metadata", "")
+        }
         "records/group" => key_and_value(&mut out, "Group", messages),
         "records/transaction" => key_and_value(&mut out, "Transaction", messages),
         "records/share" => key_and_value(&mut out, "Share", messages),
@@ -29,7 +31,14 @@ pub fn module(module: &str, messages: &[Message]) -> String {
 
 fn key_and_value(out: &mut String, prefix: &str, messages: &[Message]) {
     union(out, &format!("{prefix}RecordKey"), "coordinator record key", messages, "coordinator-key", "Key");
-    union(out, &format!("{prefix}RecordValue"), "coordinator record value", messages, "coordinator-value", "Value");
+    union(
+        out,
+        &format!("{prefix}RecordValue"),
+        "coordinator record value",
+        messages,
+        "coordinator-value",
+        "Value",
+    );
 }
 
 /// An enum over the messages of one kind, told apart by their number.
@@ -134,7 +143,10 @@ pub fn api_keys(messages: &[Message]) -> String {
          /// Whether brokers serve it.\npub const fn on_broker(self) -> bool {{ match self {{ {} }} }}\n\n\
          /// Whether controllers serve it.\npub const fn on_controller(self) -> bool {{ match self {{ {} }} }}\n}}\n",
         requests.iter().map(|m| format!("Self::{},", api(m))).collect::<String>(),
-        requests.iter().map(|m| format!("{} => Some(Self::{}),\n", m.key.unwrap_or(-1), api(m))).collect::<String>(),
+        requests
+            .iter()
+            .map(|m| format!("{} => Some(Self::{}),\n", m.key.unwrap_or(-1), api(m)))
+            .collect::<String>(),
         arms(&|m| format!("\"{}\"", api(m))),
         arms(&|m| m.valid.low.to_string()),
         arms(&|m| m.valid.high.to_string()),

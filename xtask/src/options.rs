@@ -1,0 +1,85 @@
+//! What the command line asks of `test` and `soak`.
+
+use anyhow::{Result, bail};
+
+use crate::server::Side;
+
+/// Every part that `--only` can name, in the order in which they run.
+pub const PARTS: &[&str] = &[
+    "house",
+    "unit",
+    "figures",
+    "java",
+    "tools",
+    "kafkajs",
+    "confluent-javascript",
+    "confluent-kafka",
+    "kafka-python",
+    "aiokafka",
+    "kcat",
+    "rebalance",
+    "same-disk",
+    "crash",
+    "hostile",
+    "pagos",
+];
+
+/// How often the costly tests run.
+#[derive(Debug, Clone, Copy)]
+pub struct Counts {
+    /// kill -9 under load.
+    pub crashes: u32,
+    /// Half-open connections.
+    pub half_open: usize,
+    /// Hostile frames for each version of each API.
+    pub frames_per_version: u32,
+}
+
+impl Counts {
+    /// Small enough for every commit.
+    pub const TEST: Self = Self { crashes: 4, half_open: 2_000, frames_per_version: 12 };
+    /// The full counts.
+    pub const SOAK: Self = Self { crashes: 50, half_open: 10_000, frames_per_version: 200 };
+}
+
+/// The wishes.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The server under test.
+    pub against: Side,
+    only: Vec<String>,
+    /// Counts of the costly tests.
+    pub counts: Counts,
+}
+
+impl Options {
+    /// Reads `[--against kafka|ottla] [--only PART,...]`.
+    pub fn parse(args: &[String], counts: Counts) -> Result<Self> {
+        let mut options = Self { against: Side::Ottla, only: Vec::new(), counts };
+        let mut args = args.iter();
+        while let Some(flag) = args.next() {
+            let value = args.next().map(String::as_str).unwrap_or_default();
+            match (flag.as_str(), value) {
+                ("--against", "kafka") => options.against = Side::Kafka,
+                ("--against", "ottla") => options.against = Side::Ottla,
+                ("--only", list) => options.only = list.split(',').map(str::to_owned).collect(),
+                _ => bail!("unknown option {flag} {value}; known: --against kafka|ottla, --only PART,..."),
+            }
+        }
+        if let Some(unknown) = options.only.iter().find(|part| !PARTS.contains(&part.as_str())) {
+            bail!("unknown part {unknown}; known: {}", PARTS.join(", "));
+        }
+        Ok(options)
+    }
+
+    /// Whether a part was asked for.
+    pub fn wants(&self, part: &str) -> bool {
+        debug_assert!(PARTS.contains(&part), "{part}");
+        self.only.is_empty() || self.only.iter().any(|wanted| wanted == part)
+    }
+
+    /// Whether any of these parts was asked for.
+    pub fn wants_any(&self, parts: &[&str]) -> bool {
+        parts.iter().any(|part| self.wants(part))
+    }
+}

@@ -1,0 +1,54 @@
+//! Where things are.
+
+use std::path::{Path, PathBuf};
+
+/// The folder of the workspace.
+pub fn root() -> PathBuf {
+    let manifest =
+        std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("xtask"), PathBuf::from);
+    manifest.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}
+
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// Everything that the tests fetch, compile or write.
+pub fn interop() -> PathBuf {
+    target().join("interop")
+}
+
+/// Kafka's jars.
+pub fn jars() -> PathBuf {
+    interop().join("jars")
+}
+
+/// A jar of the release before, for the tool that the newest published ones lack.
+pub fn older_jars() -> PathBuf {
+    interop().join("older-jars")
+}
+
+/// The tests' own Java classes.
+pub fn java_classes() -> PathBuf {
+    interop().join("classes")
+}
+
+/// The Node tests with their packages.
+pub fn node() -> PathBuf {
+    interop().join("node")
+}
+
+/// The Python environment.
+pub fn python() -> PathBuf {
+    interop().join("python")
+}
+
+/// Output of the steps.
+pub fn logs() -> PathBuf {
+    interop().join("logs")
+}
+
+/// The product.
+pub fn ottla() -> PathBuf {
+    std::env::var_os("OTTLA").map_or_else(|| target().join("release/ottla"), PathBuf::from)
+}
