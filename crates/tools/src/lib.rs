@@ -1,1 +1,73 @@
-//! The command line.
+//! The command line: Kafka's tools, one file each.
+//!
+//! Every tool takes the flags, prints the columns and ends with the exit status of the script of the same
+//! name in Apache Kafka, because scripts depend on all three.
+
+mod dump_log;
+mod error;
+mod install;
+mod options;
+mod output;
+
+use error::{Result, ToolError};
+use output::errln;
+
+/// The version of Kafka whose tools these are.
+pub const KAFKA_VERSION: &str = "4.4.0";
+
+/// One tool.
+struct Tool {
+    /// Its name: `topics` for `kafka-topics.sh`.
+    name: &'static str,
+    /// What it is for.
+    summary: &'static str,
+    parser: Option<&'static options::Parser>,
+    run: fn(&[String]) -> Result,
+}
+
+static TOOLS: &[Tool] = &[
+    Tool {
+        name: "dump-log",
+        summary: "show segments, snapshots and indexes",
+        parser: Some(&dump_log::PARSER),
+        run: dump_log::run,
+    },
+    Tool {
+        name: "install-tools",
+        summary: "link kafka-topics.sh and the rest to this binary",
+        parser: None,
+        run: install::run,
+    },
+];
+
+/// Runs the tool of this name (`topics`, `kafka-topics` or `kafka-topics.sh`) and gives its exit status;
+/// `None` when there is no such tool.
+pub fn run(name: &str, args: &[String]) -> Option<i32> {
+    let tool = TOOLS.iter().find(|tool| tool.name == plain_name(name))?;
+    Some(match (tool.run)(args) {
+        Ok(()) => 0,
+        Err(ToolError::Exit(code)) => code,
+        Err(ToolError::Usage(message)) => {
+            errln!("{message}");
+            if let Some(parser) = tool.parser {
+                parser.print_help();
+            }
+            1
+        }
+        Err(error) => {
+            errln!("{error}");
+            1
+        }
+    })
+}
+
+/// Names and summaries of all tools.
+pub fn summaries() -> impl Iterator<Item = (&'static str, &'static str)> {
+    TOOLS.iter().map(|tool| (tool.name, tool.summary))
+}
+
+/// `topics` out of `topics`, `kafka-topics`, `kafka-topics.sh` or `kafka-topics.bat`.
+pub fn plain_name(name: &str) -> &str {
+    let name = name.strip_suffix(".sh").or_else(|| name.strip_suffix(".bat")).unwrap_or(name);
+    name.strip_prefix("kafka-").unwrap_or(name)
+}
