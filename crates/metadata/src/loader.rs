@@ -9,8 +9,8 @@ use crate::image::{MetadataImage, MetadataProvenance, ReplayError};
 use crate::record::ApiMessageAndVersion;
 
 /// A batch of the metadata log that is committed.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct CommittedBatch {
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct CommittedBatch<'a> {
     /// Offset of the first record.
     pub base_offset: i64,
     /// Offset of the last record. Control batches have no metadata records, yet take offsets.
@@ -22,7 +22,7 @@ pub struct CommittedBatch {
     /// Bytes of the batch in the log.
     pub size_bytes: i64,
     /// Its metadata records.
-    pub records: Vec<ApiMessageAndVersion>,
+    pub records: &'a [ApiMessageAndVersion],
 }
 
 /// Where an update came from.
@@ -115,11 +115,11 @@ impl MetadataLoader {
     /// one, none inside a transaction, more when transactions begin in the middle.
     pub fn load_batches<'a>(
         &mut self,
-        batches: impl IntoIterator<Item = &'a CommittedBatch>,
+        batches: impl IntoIterator<Item = CommittedBatch<'a>>,
     ) -> Result<Vec<MetadataUpdate>, LoadError> {
         let mut updates = Vec::new();
         for batch in batches {
-            self.load_batch(batch, &mut updates)?;
+            self.load_batch(&batch, &mut updates)?;
         }
         match self.transaction {
             TransactionState::Started => {}
@@ -155,7 +155,7 @@ impl MetadataLoader {
 
     fn load_batch(
         &mut self,
-        batch: &CommittedBatch,
+        batch: &CommittedBatch<'_>,
         updates: &mut Vec<MetadataUpdate>,
     ) -> Result<(), LoadError> {
         self.provenance.last_contained_log_time_ms = batch.append_timestamp_ms;

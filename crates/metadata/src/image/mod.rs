@@ -12,10 +12,10 @@ pub(crate) use replay::client_quota_entity;
 pub use topics::{TopicImage, TopicsImage};
 pub use writer::{ImageWriterOptions, write_image};
 
-use std::fmt;
 use std::sync::Arc;
 
 use ottla_common::Uuid;
+pub use ottla_common::config::ConfigResourceType;
 use ottla_protocol::records::metadata::{
     AccessControlEntryRecord, DelegationTokenRecord, UserScramCredentialRecord,
 };
@@ -137,62 +137,6 @@ impl ClusterImage {
     /// The epoch of a broker's registration, -1 when there is none.
     pub fn broker_epoch(&self, id: i32) -> i64 {
         self.broker(id).map_or(-1, |broker| broker.epoch)
-    }
-}
-
-/// What kind of thing a configuration belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ConfigResourceType {
-    /// A number that means nothing here; kept as found.
-    Unknown(i8),
-    /// A topic, by name.
-    Topic,
-    /// A broker, by id; the empty name is the default of all.
-    Broker,
-    /// A broker's log levels. Never in the metadata log.
-    BrokerLogger,
-    /// A client metrics subscription (KIP-714).
-    ClientMetrics,
-    /// A group (KIP-848).
-    Group,
-}
-
-impl ConfigResourceType {
-    /// The kind's number.
-    pub const fn id(self) -> i8 {
-        match self {
-            Self::Unknown(id) => id,
-            Self::Topic => 2,
-            Self::Broker => 4,
-            Self::BrokerLogger => 8,
-            Self::ClientMetrics => 16,
-            Self::Group => 32,
-        }
-    }
-
-    /// The kind with this number.
-    pub const fn from_id(id: i8) -> Self {
-        match id {
-            2 => Self::Topic,
-            4 => Self::Broker,
-            8 => Self::BrokerLogger,
-            16 => Self::ClientMetrics,
-            32 => Self::Group,
-            id => Self::Unknown(id),
-        }
-    }
-}
-
-impl fmt::Display for ConfigResourceType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unknown(_) => "UNKNOWN",
-            Self::Topic => "TOPIC",
-            Self::Broker => "BROKER",
-            Self::BrokerLogger => "BROKER_LOGGER",
-            Self::ClientMetrics => "CLIENT_METRICS",
-            Self::Group => "GROUP",
-        })
     }
 }
 
