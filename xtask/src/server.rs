@@ -89,6 +89,8 @@ impl Node {
         put("transaction.state.log.min.isr", "1");
         put("share.coordinator.state.topic.replication.factor", "1");
         put("share.coordinator.state.topic.min.isr", "1");
+        // The tests' records carry old time stamps on purpose.
+        put("log.retention.ms", "-1");
         put("group.initial.rebalance.delay.ms", "0");
         match self.quorum {
             Quorum::Static => put("controller.quorum.voters", &format!("1@127.0.0.1:{controller}")),

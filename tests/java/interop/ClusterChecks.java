@@ -101,8 +101,8 @@ final class ClusterChecks {
             Check.isTrue(config.get("node.id").isReadOnly(), "node.id is read only");
             Check.isTrue(config.entries().size() > 200, "every key is known: " + config.entries().size());
             alter(admin, broker, "log.retention.ms", "123456789", AlterConfigOp.OpType.SET);
-            Check.eventually("altered", () -> admin.describeConfigs(List.of(broker)).all().get().get(broker)
-                .get("log.retention.ms").value().equals("123456789"));
+            Check.eventually("altered", () -> "123456789".equals(admin.describeConfigs(List.of(broker)).all().get()
+                .get(broker).get("log.retention.ms").value()));
             alter(admin, broker, "log.retention.ms", "", AlterConfigOp.OpType.DELETE);
             Check.fails(org.apache.kafka.common.errors.InvalidRequestException.class,
                 () -> alter(admin, broker, "node.id", "77", AlterConfigOp.OpType.SET));

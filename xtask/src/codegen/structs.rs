@@ -229,7 +229,10 @@ fn read_statement(field: &Field, range: Versions, context: &Context<'_>) -> Stri
     if !is_option(field) {
         return format!("{place} = {plain}?;\n");
     }
-    let nullable = read_nullable(&field.ty, flexible);
+    let nullable = match (&field.ty, field.tag) {
+        (Type::Struct(name), Some(_)) => format!("r.nullable_tagged_struct(|r| {name}::decode(r, version))"),
+        (ty, _) => read_nullable(ty, flexible),
+    };
     match condition(field.nullable, range) {
         None => format!("{place} = {nullable}?;\n"),
         Some(c) if c == "false" => format!("{place} = Some({plain}?);\n"),
@@ -326,7 +329,10 @@ fn write_statement(field: &Field, range: Versions, context: &Context<'_>) -> Str
         field.name,
         write(&field.ty, "(*value)", flexible)
     );
-    let nullable = write_nullable(&field.ty, &place, flexible);
+    let nullable = match (&field.ty, field.tag) {
+        (Type::Struct(_), Some(_)) => write_nullable_struct(&place, 0),
+        (ty, _) => write_nullable(ty, &place, flexible),
+    };
     match condition(field.nullable, range) {
         None => nullable,
         Some(c) if c == "false" => plain,
@@ -364,17 +370,20 @@ fn write_nullable(ty: &Type, place: &str, flexible: &str) -> String {
         Type::String => format!("w.nullable_string({place}.as_deref(), {flexible})?;\n"),
         Type::Bytes => format!("w.nullable_bytes({place}.as_deref(), {flexible})?;\n"),
         Type::Records => format!("w.nullable_bytes({place}.as_ref().map(|r| &r[..]), {flexible})?;\n"),
-        Type::Struct(_) => {
-            format!(
-                "match &{place} {{\nNone => w.i8(-1),\nSome(value) => {{\nw.i8(1);\nvalue.encode(w, version)?;\n}}\n}}\n"
-            )
-        }
+        Type::Struct(_) => write_nullable_struct(place, -1),
         Type::Array(element) => format!(
             "w.nullable_array({place}.as_deref(), {flexible}, |w, e| {{\n{}Ok(())\n}})?;\n",
             write(element, "(*e)", flexible)
         ),
         Type::Bool | Type::Number(_) | Type::Uuid => write(ty, place, flexible),
     }
+}
+
+/// Null is -1 where a struct stands in its place, and 0 where it is tagged.
+fn write_nullable_struct(place: &str, null: i8) -> String {
+    format!(
+        "match &{place} {{\nNone => w.i8({null}),\nSome(value) => {{\nw.i8(1);\nvalue.encode(w, version)?;\n}}\n}}\n"
+    )
 }
 
 fn sample(out: &mut String, context: &Context<'_>, fields: &[&Field], visibility: &str) {

@@ -9,8 +9,8 @@ use anyhow::{Result, bail};
 use super::step;
 use crate::{paths, process};
 
-/// `kafka-configs` has left this jar in 4.4 for one that is not published yet.
-const CONFIG_COMMAND: &str = "org.apache.kafka:kafka_2.13:4.3.1";
+/// What the newest published tools need and 4.4's jars have moved away; behind them on the class path.
+const OLDER: &[&str] = &["org.apache.kafka:kafka_2.13:4.3.1", "org.apache.kafka:kafka-clients:4.3.1"];
 
 /// Copies the jars that `tests/java/pom.xml` names and compiles `tests/java/interop`.
 pub fn prepare() -> Result<()> {
@@ -30,10 +30,12 @@ pub fn prepare() -> Result<()> {
         command.args(["-q", "-B", "-f"]).arg(&pom).arg("dependency:copy-dependencies");
         command.arg(format!("-DoutputDirectory={}", paths::jars().display())).arg("-DincludeScope=runtime");
         step("Kafka's jars with mvn", &mut command)?;
-        let mut command = Command::new("mvn");
-        command.args(["-q", "-B", "dependency:copy"]).arg(format!("-Dartifact={CONFIG_COMMAND}"));
-        command.arg(format!("-DoutputDirectory={}", paths::older_jars().display()));
-        step("kafka-configs with mvn", &mut command)?;
+        for artifact in OLDER {
+            let mut command = Command::new("mvn");
+            command.args(["-q", "-B", "dependency:copy"]).arg(format!("-Dartifact={artifact}"));
+            command.arg(format!("-DoutputDirectory={}", paths::older_jars().display()));
+            step(&format!("{artifact} with mvn"), &mut command)?;
+        }
         fs::copy(&pom, &stamp)?;
     }
     compile()
