@@ -156,6 +156,17 @@ impl Reader {
         if self.i8()? < 0 { Ok(None) } else { decode(self).map(Some) }
     }
 
+    /// A struct in a tagged field, or null as a zero: there Kafka's marker is an unsigned varint.
+    pub fn nullable_tagged_struct<T>(
+        &mut self,
+        decode: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
+    ) -> Result<Option<T>, DecodeError> {
+        match self.unsigned_varint()? {
+            1..=0x7fff_ffff => decode(self).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// The tagged fields of a struct. `known` reads those it knows and answers `false` to others,
     /// which are kept as they came.
     pub fn tagged_fields(

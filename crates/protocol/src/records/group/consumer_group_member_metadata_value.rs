@@ -35,7 +35,7 @@ impl Default for ConsumerGroupMemberMetadataValue {
             subscribed_topic_regex: Some(ByteString::new()),
             rebalance_timeout_ms: -1,
             server_assignor: Some(ByteString::new()),
-            classic_member_metadata: None,
+            classic_member_metadata: Some(Default::default()),
             unknown_tagged_fields: Vec::new(),
         }
     }
@@ -63,7 +63,7 @@ impl Message for ConsumerGroupMemberMetadataValue {
             match tag {
                 0 => {
                     this.classic_member_metadata =
-                        r.nullable_struct(|r| ClassicMemberMetadata::decode(r, version))?;
+                        r.nullable_tagged_struct(|r| ClassicMemberMetadata::decode(r, version))?;
                 }
                 _ => return Ok(false),
             }
@@ -87,10 +87,10 @@ impl Message for ConsumerGroupMemberMetadataValue {
         w.i32(self.rebalance_timeout_ms);
         w.nullable_string(self.server_assignor.as_deref(), flexible)?;
         let mut tagged = TaggedFields::default();
-        if !(self.classic_member_metadata.is_none()) {
+        if !(self.classic_member_metadata == Some(Default::default())) {
             tagged.push(0, |w| {
                 match &self.classic_member_metadata {
-                    None => w.i8(-1),
+                    None => w.i8(0),
                     Some(value) => {
                         w.i8(1);
                         value.encode(w, version)?;

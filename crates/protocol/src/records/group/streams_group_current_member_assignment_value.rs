@@ -128,7 +128,7 @@ impl Default for TaskIds {
         Self {
             subtopology_id: ByteString::new(),
             partitions: Vec::new(),
-            assignment_epochs: None,
+            assignment_epochs: Some(Vec::new()),
             unknown_tagged_fields: Vec::new(),
         }
     }
@@ -160,7 +160,7 @@ impl TaskIds {
             Ok(())
         })?;
         let mut tagged = TaggedFields::default();
-        if !(self.assignment_epochs.is_none()) {
+        if !(self.assignment_epochs == Some(Vec::new())) {
             tagged.push(0, |w| {
                 w.nullable_array(self.assignment_epochs.as_deref(), flexible, |w, e| {
                     w.i32(*e);

@@ -27,7 +27,7 @@ impl Default for StreamsGroupMetadataValue {
             epoch: 0,
             metadata_hash: 0,
             validated_topology_epoch: -1,
-            last_assignment_configs: None,
+            last_assignment_configs: Some(Vec::new()),
             stored_description_topology_epoch: -1,
             failed_description_topology_epoch: -1,
             unknown_tagged_fields: Vec::new(),
@@ -81,7 +81,7 @@ impl Message for StreamsGroupMetadataValue {
                 Ok(())
             })?;
         }
-        if !(self.last_assignment_configs.is_none()) {
+        if !(self.last_assignment_configs == Some(Vec::new())) {
             tagged.push(1, |w| {
                 w.nullable_array(self.last_assignment_configs.as_deref(), flexible, |w, e| {
                     (*e).encode(w, version)?;
