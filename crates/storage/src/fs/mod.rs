@@ -1,0 +1,183 @@
+//! The door to the disk. Everything in this crate goes through [`FileSystem`], so that a test can
+//! hold the disk, pull its plug or let it fail.
+
+mod os;
+#[cfg(any(test, feature = "test-util"))]
+pub mod sim;
+
+use std::fmt::Debug;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+pub use os::OsFileSystem;
+
+/// How to open a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenMode {
+    /// An existing file, for reading.
+    Read,
+    /// For reading and writing; made if missing.
+    ReadWrite,
+    /// For writing from an empty file; made if missing.
+    Truncate,
+}
+
+/// What a path names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileMetadata {
+    /// Length in bytes; meaningless for a folder.
+    pub len: u64,
+    /// Whether it is a folder.
+    pub is_dir: bool,
+    /// Time of the last change, in milliseconds since the epoch.
+    pub modified_ms: i64,
+}
+
+/// One name in a folder.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DirEntry {
+    /// The name, without its folder.
+    pub name: String,
+    /// Whether it is a folder.
+    pub is_dir: bool,
+}
+
+/// Room on the volume of a log directory (KIP-827).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DiskSpace {
+    /// Size of the volume.
+    pub total_bytes: i64,
+    /// What a normal user may still write.
+    pub usable_bytes: i64,
+}
+
+/// A file held open. Reads and writes name their position, so that no cursor is shared.
+pub trait LogFile: Debug + Send + Sync {
+    /// Reads up to `buf.len()` bytes; 0 means the end of the file.
+    fn read_at(&self, buf: &mut [u8], position: u64) -> io::Result<usize>;
+    /// Writes all of `buf`.
+    fn write_all_at(&self, buf: &[u8], position: u64) -> io::Result<()>;
+    /// Length in bytes.
+    fn len(&self) -> io::Result<u64>;
+    /// Whether the file has no bytes.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+    /// Cuts the file, or extends it by zeros.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+    /// Returns once the file survives a loss of power.
+    fn sync(&self) -> io::Result<()>;
+    /// The descriptor for `sendfile`; none for a simulated file.
+    fn as_fd(&self) -> Option<BorrowedFd<'_>>;
+}
+
+/// Holds a `.lock` file until dropped.
+pub trait DirLock: Debug + Send + Sync {}
+
+/// A tree of files.
+pub trait FileSystem: Debug + Send + Sync {
+    /// Opens a file.
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn LogFile>>;
+    /// What the path names; `None` if nothing.
+    fn metadata(&self, path: &Path) -> io::Result<Option<FileMetadata>>;
+    /// Names in a folder, in no order.
+    fn list_dir(&self, dir: &Path) -> io::Result<Vec<DirEntry>>;
+    /// Makes a folder and its parents.
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
+    /// Renames a file or folder in one step, replacing a file already there.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+    /// Removes a folder and all in it.
+    fn remove_dir_all(&self, dir: &Path) -> io::Result<()>;
+    /// Makes names added to or removed from a folder survive a loss of power.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Takes the exclusive lock of a file; `None` if another process or log manager has it.
+    fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn DirLock>>>;
+    /// Room on the volume that holds `dir`.
+    fn disk_space(&self, dir: &Path) -> io::Result<DiskSpace>;
+}
+
+impl dyn FileSystem + '_ {
+    /// Whether the path names something.
+    pub fn exists(&self, path: &Path) -> io::Result<bool> {
+        Ok(self.metadata(path)?.is_some())
+    }
+
+    /// The whole file, or `None` if there is none.
+    pub fn read_file(&self, path: &Path, max_len: u64) -> io::Result<Option<Bytes>> {
+        match self.open(path, OpenMode::Read) {
+            Ok(file) => {
+                let len = file.len()?;
+                if len > max_len {
+                    return Err(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        format!("{} has {len} bytes, more than the {max_len} it may have", path.display()),
+                    ));
+                }
+                read_exact_at(file.as_ref(), 0, len as usize).map(Some)
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Replaces a file so that a crash leaves either the old or the new content: written beside,
+    /// synced, renamed over, folder synced.
+    pub fn replace_file(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let mut temp = path.as_os_str().to_owned();
+        temp.push(".tmp");
+        let temp = Path::new(&temp);
+        let file = self.open(temp, OpenMode::Truncate)?;
+        file.write_all_at(content, 0)?;
+        file.sync()?;
+        self.rename(temp, path)?;
+        path.parent().map_or(Ok(()), |dir| self.sync_dir(dir))
+    }
+
+    /// Removes a file that may be gone already; tells whether it was there.
+    pub fn remove_file_if_exists(&self, path: &Path) -> io::Result<bool> {
+        match self.remove_file(path) {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Renames a file that may not be there.
+    pub fn rename_if_exists(&self, from: &Path, to: &Path) -> io::Result<bool> {
+        match self.rename(from, to) {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+/// Reads `len` bytes, or fails with `UnexpectedEof`. Callers bound `len` by the file's length.
+pub fn read_exact_at(file: &dyn LogFile, position: u64, len: usize) -> io::Result<Bytes> {
+    let mut buf = BytesMut::zeroed(len);
+    let read = read_full_at(file, &mut buf, position)?;
+    if read < len {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(buf.freeze())
+}
+
+/// Fills `buf` as far as the file goes and returns how far.
+pub fn read_full_at(file: &dyn LogFile, buf: &mut [u8], position: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buf.len() {
+        match file.read_at(&mut buf[filled..], position + filled as u64) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(filled)
+}

@@ -1,0 +1,140 @@
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use super::{DirEntry, DirLock, DiskSpace, FileMetadata, FileSystem, LogFile, OpenMode};
+
+/// The machine's own file system.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct OsFileSystem;
+
+#[derive(Debug)]
+struct OsFile(File);
+
+/// The lock of a `.lock` file: released when the descriptor is closed.
+#[derive(Debug)]
+struct OsLock {
+    _file: File,
+}
+
+impl DirLock for OsLock {}
+
+impl LogFile for OsFile {
+    fn read_at(&self, buf: &mut [u8], position: u64) -> io::Result<usize> {
+        self.0.read_at(buf, position)
+    }
+
+    fn write_all_at(&self, buf: &[u8], position: u64) -> io::Result<()> {
+        self.0.write_all_at(buf, position)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        // fdatasync also writes the length, which is all of the metadata a log needs.
+        self.0.sync_data()
+    }
+
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.0.as_fd())
+    }
+}
+
+impl FileSystem for OsFileSystem {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn LogFile>> {
+        let mut options = OpenOptions::new();
+        options.read(true);
+        match mode {
+            OpenMode::Read => &mut options,
+            OpenMode::ReadWrite => options.write(true).create(true).truncate(false),
+            OpenMode::Truncate => options.write(true).create(true).truncate(true),
+        };
+        Ok(Arc::new(OsFile(options.open(path)?)))
+    }
+
+    fn metadata(&self, path: &Path) -> io::Result<Option<FileMetadata>> {
+        match fs::metadata(path) {
+            Ok(m) => {
+                let modified = m.modified()?.duration_since(UNIX_EPOCH);
+                let modified_ms = modified.map_or(0, |d| d.as_millis() as i64);
+                Ok(Some(FileMetadata { len: m.len(), is_dir: m.is_dir(), modified_ms }))
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn list_dir(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            // Kafka writes no name that is not UTF-8, so such a name is not ours.
+            if let Ok(name) = entry.file_name().into_string() {
+                // A folder may be a symbolic link to one, hence not `entry.file_type()`.
+                let is_dir = fs::metadata(entry.path()).is_ok_and(|m| m.is_dir());
+                entries.push(DirEntry { name, is_dir });
+            }
+        }
+        Ok(entries)
+    }
+
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        fs::create_dir_all(dir)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn remove_dir_all(&self, dir: &Path) -> io::Result<()> {
+        fs::remove_dir_all(dir)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        // A relative name such as `server.properties` has the parent "", which cannot be opened.
+        let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+        File::open(dir)?.sync_all()
+    }
+
+    fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn DirLock>>> {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        lock_exclusively(file)
+    }
+
+    fn disk_space(&self, dir: &Path) -> io::Result<DiskSpace> {
+        let stat = rustix::fs::statvfs(dir)?;
+        let bytes = |blocks: u64| i64::try_from(blocks.saturating_mul(stat.f_frsize)).unwrap_or(i64::MAX);
+        Ok(DiskSpace { total_bytes: bytes(stat.f_blocks), usable_bytes: bytes(stat.f_bavail) })
+    }
+}
+
+/// Takes both kinds of lock. Java's `FileChannel.tryLock` is a POSIX record lock, which keeps a live
+/// Apache Kafka and us out of each other's folder but does not exclude within one process; `flock`
+/// does the latter. The descriptor must not be duplicated: closing any copy drops the record lock.
+fn lock_exclusively(file: File) -> io::Result<Option<Box<dyn DirLock>>> {
+    use rustix::fs::{FlockOperation, fcntl_lock, flock};
+    let exclusive = FlockOperation::NonBlockingLockExclusive;
+    let taken = |result: rustix::io::Result<()>| match result {
+        Ok(()) => Ok(true),
+        Err(e) if e == rustix::io::Errno::WOULDBLOCK || e == rustix::io::Errno::ACCESS => Ok(false),
+        Err(e) => Err(io::Error::from(e)),
+    };
+    if !taken(flock(&file, exclusive))? || !taken(fcntl_lock(&file, exclusive))? {
+        return Ok(None);
+    }
+    Ok(Some(Box::new(OsLock { _file: file })))
+}

@@ -1,0 +1,122 @@
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::fs::{FileSystem, LogFile, OpenMode};
+use crate::index::CorruptIndexError;
+
+/// Fixed-size entries of an index file: in memory, written through.
+#[derive(Debug)]
+pub(super) struct Entries<const SIZE: usize> {
+    fs: Arc<dyn FileSystem>,
+    path: PathBuf,
+    bytes: Vec<u8>,
+    /// Open while the index grows; a closed segment's index needs no descriptor.
+    file: Option<Arc<dyn LogFile>>,
+    max_index_size: usize,
+}
+
+/// A file larger than this is no index: 4 bytes of relative offset cannot address more.
+const MAX_FILE_BYTES: u64 = 1 << 31;
+
+impl<const SIZE: usize> Entries<SIZE> {
+    /// Reads the file, if there is one. What follows the last whole entry is ignored, as Kafka does.
+    pub(super) fn open(fs: Arc<dyn FileSystem>, path: PathBuf, max_index_size: usize) -> io::Result<Self> {
+        let mut bytes = match fs.read_file(&path, MAX_FILE_BYTES)? {
+            Some(bytes) => Vec::from(bytes),
+            None => Vec::new(),
+        };
+        bytes.truncate(bytes.len() / SIZE * SIZE);
+        Ok(Self { fs, path, bytes, file: None, max_index_size })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len() / SIZE
+    }
+
+    pub(super) fn max_entries(&self) -> usize {
+        self.max_index_size / SIZE
+    }
+
+    pub(super) fn get(&self, slot: usize) -> Option<&[u8; SIZE]> {
+        self.bytes.get(slot * SIZE..)?.first_chunk()
+    }
+
+    pub(super) fn last(&self) -> Option<&[u8; SIZE]> {
+        self.bytes.last_chunk()
+    }
+
+    /// Number of entries at the front for which `holds`; they must come before those for which not.
+    pub(super) fn partition_point(&self, holds: impl Fn(&[u8; SIZE]) -> bool) -> usize {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.get(middle).is_some_and(&holds) { low = middle + 1 } else { high = middle }
+        }
+        low
+    }
+
+    pub(super) fn push(&mut self, entry: [u8; SIZE]) -> io::Result<()> {
+        let position = self.bytes.len() as u64;
+        self.writable()?.write_all_at(&entry, position)?;
+        self.bytes.extend_from_slice(&entry);
+        Ok(())
+    }
+
+    pub(super) fn truncate(&mut self, entries: usize) -> io::Result<()> {
+        let len = entries * SIZE;
+        if len < self.bytes.len() {
+            self.writable()?.set_len(len as u64)?;
+            self.bytes.truncate(len);
+        }
+        Ok(())
+    }
+
+    /// Makes the file there and exactly as long as its entries. A file Kafka left while running is
+    /// longer than that.
+    pub(super) fn trim(&mut self) -> io::Result<()> {
+        let len = self.bytes.len() as u64;
+        let file = self.writable()?;
+        if file.len()? != len {
+            file.set_len(len)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.file.as_ref().map_or(Ok(()), |file| file.sync())
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file was renamed.
+    pub(super) fn set_path(&mut self, path: PathBuf) {
+        self.path = path;
+    }
+
+    pub(super) fn close(&mut self) {
+        self.file = None;
+    }
+
+    pub(super) fn corrupt(&self, reason: String) -> CorruptIndexError {
+        CorruptIndexError { path: self.path.display().to_string(), reason }
+    }
+
+    fn writable(&mut self) -> io::Result<&Arc<dyn LogFile>> {
+        if self.file.is_none() {
+            let file = self.fs.open(&self.path, OpenMode::ReadWrite)?;
+            self.file = Some(file);
+        }
+        self.file.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Whether memory and file agree; for tests.
+    #[cfg(test)]
+    pub(super) fn matches_file(&self) -> io::Result<bool> {
+        let file = self.fs.open(&self.path, OpenMode::Read)?;
+        Ok(file.len()? == self.bytes.len() as u64
+            && crate::fs::read_exact_at(file.as_ref(), 0, self.bytes.len())? == self.bytes)
+    }
+}

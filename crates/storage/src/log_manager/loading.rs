@@ -1,0 +1,158 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ottla_common::TopicPartition;
+use ottla_common::internal_topics::CLUSTER_METADATA_TOPIC;
+
+use super::directory::LogDir;
+use super::{DoomedDir, LogManager, in_parallel, random_id};
+use crate::error::LogError;
+use crate::log_config::LogConfig;
+use crate::log_file_names::{LogDirKind, log_stray_dir_name, parse_log_dir_name};
+use crate::log_offset::LogOffsetMetadata;
+use crate::unified_log::{UnifiedLog, UnifiedLogParams};
+
+/// Folder of tiered storage's index cache, which is no log.
+const REMOTE_INDEX_CACHE_DIR: &str = "remote-log-index-cache";
+
+/// A folder that holds a log.
+struct Found {
+    dir: PathBuf,
+    partition: TopicPartition,
+    kind: LogDirKind,
+}
+
+struct Checkpoints {
+    recovery_points: BTreeMap<TopicPartition, i64>,
+    log_start_offsets: BTreeMap<TopicPartition, i64>,
+    high_watermarks: BTreeMap<TopicPartition, i64>,
+}
+
+impl LogManager {
+    /// Loads all logs of all directories, on `num.recovery.threads.per.data.dir` threads each. A log for
+    /// which `is_stray` is true belongs to no replica any more and is set aside. A directory whose disk
+    /// fails goes offline; any other error stops the broker.
+    pub fn load_logs(
+        &self,
+        topic_config: &(dyn Fn(&str) -> Arc<LogConfig> + Sync),
+        is_stray: &(dyn Fn(&UnifiedLog) -> bool + Sync),
+    ) -> Result<(), LogError> {
+        let dirs = self.online_dirs();
+        in_parallel(dirs.len(), &dirs, |dir| match self.load_dir(dir, topic_config, is_stray) {
+            // Told where it happened, and dealt with by `handle_log_dir_failures`.
+            Err(LogError::Storage(_)) => Ok(()),
+            result => result,
+        })?;
+        if self.online_dirs().is_empty() { Err(LogError::NoLogDirOnline) } else { Ok(()) }
+    }
+
+    fn load_dir(
+        &self,
+        dir: &LogDir,
+        topic_config: &(dyn Fn(&str) -> Arc<LogConfig> + Sync),
+        is_stray: &(dyn Fn(&UnifiedLog) -> bool + Sync),
+    ) -> Result<(), LogError> {
+        let started = self.time.now_ms();
+        // A crash while loading is a crash: the marker goes first (KAFKA-10471).
+        let delete = || dir.clean_shutdown_file().delete();
+        self.failures.guard(dir.path(), || "cannot delete the clean shutdown marker".to_owned(), delete)?;
+        let checkpoints = Checkpoints {
+            recovery_points: dir.read_checkpoint(&dir.recovery_points),
+            log_start_offsets: dir.read_checkpoint(&dir.log_start_offsets),
+            high_watermarks: dir.read_checkpoint(&dir.high_watermarks),
+        };
+        let found = self.find_logs(dir)?;
+        in_parallel(self.recovery_threads_per_data_dir, &found, |found| {
+            self.load_log(dir, found, &checkpoints, topic_config, is_stray)
+        })?;
+        dir.set_loaded();
+        let (clean, ms) = (dir.had_clean_shutdown(), self.time.now_ms() - started);
+        tracing::info!(dir = %dir.path().display(), logs = found.len(), clean, ms, "logs loaded");
+        Ok(())
+    }
+
+    fn find_logs(&self, dir: &LogDir) -> Result<Vec<Found>, LogError> {
+        let list = || self.fs.list_dir(dir.path());
+        let entries = self.failures.guard(dir.path(), || "cannot list the log directory".to_owned(), list)?;
+        let mut found = Vec::new();
+        for entry in entries.into_iter().filter(|e| e.is_dir && e.name != REMOTE_INDEX_CACHE_DIR) {
+            let path = dir.path().join(&entry.name);
+            // What file systems put into their roots.
+            if entry.name == "lost+found" || entry.name.starts_with('.') {
+                continue;
+            }
+            let Some((partition, kind)) = parse_log_dir_name(&entry.name) else {
+                return Err(LogError::InvalidFolderName(path));
+            };
+            // The metadata log is KRaft's.
+            if &*partition.topic != CLUSTER_METADATA_TOPIC {
+                found.push(Found { dir: path, partition, kind });
+            }
+        }
+        Ok(found)
+    }
+
+    fn load_log(
+        &self,
+        dir: &LogDir,
+        found: &Found,
+        checkpoints: &Checkpoints,
+        topic_config: &(dyn Fn(&str) -> Arc<LogConfig> + Sync),
+        is_stray: &(dyn Fn(&UnifiedLog) -> bool + Sync),
+    ) -> Result<(), LogError> {
+        let Found { dir: path, partition, kind } = found;
+        match kind {
+            LogDirKind::Deleted => {
+                let deadline_ms =
+                    self.time.now_ms().saturating_add(self.default_config().file_delete_delay_ms);
+                let (log_dir, dir) = (dir.path().to_path_buf(), path.clone());
+                self.logs.write().doomed.push(DoomedDir { log_dir, dir, deadline_ms, log: None });
+                return Ok(());
+            }
+            LogDirKind::Stray => {
+                tracing::warn!(dir = %path.display(), "stray log is left alone");
+                return Ok(());
+            }
+            LogDirKind::Current | LogDirKind::Future => {}
+        }
+        let checkpoint =
+            |map: &BTreeMap<TopicPartition, i64>| map.get(partition).copied().unwrap_or(0).max(0);
+        let log = UnifiedLog::open(UnifiedLogParams {
+            fs: Arc::clone(&self.fs),
+            time: Arc::clone(&self.time),
+            dir: path.clone(),
+            config: topic_config(&partition.topic),
+            log_start_offset: checkpoint(&checkpoints.log_start_offsets),
+            recovery_point: checkpoint(&checkpoints.recovery_points),
+            last_shutdown_clean: dir.had_clean_shutdown(),
+            topic_id: None,
+            producer_state: self.producer_state,
+            failures: Arc::clone(&self.failures),
+        })?;
+        log.update_high_watermark(LogOffsetMetadata::offset_only(checkpoint(&checkpoints.high_watermarks)));
+        if is_stray(&log) {
+            log.rename_dir(&log_stray_dir_name(partition, random_id()), true)?;
+            tracing::warn!(dir = %log.dir().display(), "log belongs to no replica and is set aside");
+            return Ok(());
+        }
+        self.add_loaded(partition, *kind, log)
+    }
+
+    fn add_loaded(
+        &self,
+        partition: &TopicPartition,
+        kind: LogDirKind,
+        log: Arc<UnifiedLog>,
+    ) -> Result<(), LogError> {
+        let mut logs = self.logs.write();
+        let map = if kind == LogDirKind::Future { &mut logs.future } else { &mut logs.current };
+        let second = log.dir();
+        match map.insert(partition.clone(), log) {
+            None => Ok(()),
+            Some(previous) => {
+                Err(LogError::Duplicate { partition: partition.to_string(), first: previous.dir(), second })
+            }
+        }
+    }
+}
