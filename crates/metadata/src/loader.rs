@@ -222,3 +222,7 @@ impl MetadataLoader {
         MetadataUpdate { delta, image, manifest }
     }
 }
+
+#[cfg(test)]
+#[path = "loader_test.rs"]
+mod loader_test;

@@ -7,6 +7,9 @@ mod replay;
 mod topics;
 mod writer;
 
+#[cfg(test)]
+mod image_test;
+
 pub use replay::ReplayError;
 pub(crate) use replay::client_quota_entity;
 pub use topics::{TopicImage, TopicsImage};

@@ -80,9 +80,12 @@ impl TopicsImage {
 
     pub(crate) fn create(&mut self, name: &str, id: Uuid) {
         let name: Arc<str> = name.into();
-        // A name that changes its id is a topic that was deleted and made again within one snapshot load.
+        // TOPIC-NAME-UNIQUE: a damaged log must not leave two ids for a name, or two names for an id.
         if let Some(old) = self.ids.get(&name).copied() {
             self.by_id.remove_mut(&old);
+        }
+        if let Some(old) = self.by_id.get(&id).map(|topic| topic.name.clone()) {
+            self.ids.remove_mut(&old);
         }
         self.ids.insert_mut(name.clone(), id);
         self.by_id.insert_mut(id, TopicImage { name, id, partitions: PersistentMap::new_sync() });
