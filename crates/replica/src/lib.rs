@@ -1,1 +1,15 @@
-//! Replicas of a partition on this broker.
+//! Replicas of partitions on this broker: who leads, what may be read, who waits.
+
+mod append;
+mod fetch;
+mod offsets;
+mod partition;
+mod replica_manager;
+mod waiters;
+
+pub use append::{AppendFailure, Appended};
+pub use fetch::{FetchInfo, FetchParams, FetchPartitionData};
+pub use offsets::FoundOffset;
+pub use ottla_storage::{ActiveProducer, FetchIsolation, LogDirDescription};
+pub use partition::{Partition, PartitionRole};
+pub use replica_manager::{LocalPartition, LogConfigSource, ReplicaManager};

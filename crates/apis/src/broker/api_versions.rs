@@ -1,0 +1,88 @@
+//! ApiVersions (18), versions 0-5: what this broker speaks (KIP-35, KIP-511, KIP-584, KIP-1242).
+//!
+//! Errors: UNSUPPORTED_VERSION (answered in version 0, so that any client can read it),
+//! INVALID_REQUEST for a nonsensical client software name, REBOOTSTRAP_REQUIRED for a client that
+//! meant another cluster or node.
+
+use ottla_common::ErrorCode;
+use ottla_metadata::MetadataVersion;
+use ottla_metadata::feature;
+use ottla_metadata::image::FeaturesImage;
+use ottla_protocol::ApiKey;
+use ottla_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
+use ottla_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
+
+use crate::table::API_TABLE;
+use crate::{BrokerContext, Call};
+
+/// Answers the list, or why the request is none.
+pub async fn handle(broker: &BrokerContext, call: &Call, request: ApiVersionsRequest) -> ApiVersionsResponse {
+    if call.version >= 3 && !(is_valid_name(&request.client_software_name) && is_valid_name(&request.client_software_version)) {
+        return error(ErrorCode::InvalidRequest);
+    }
+    let meant = request.cluster_id.as_ref();
+    if meant.is_some_and(|id| *id != broker.settings.cluster_id || request.node_id != broker.settings.node_id) {
+        return error(ErrorCode::RebootstrapRequired);
+    }
+    let image = broker.metadata.image();
+    ApiVersionsResponse {
+        api_keys: API_TABLE.iter().map(|e| versions(e.key, broker.settings.unstable_api_versions_enable)).collect(),
+        supported_features: supported_features(call.version),
+        finalized_features_epoch: image.offset(),
+        finalized_features: finalized_features(&image.features),
+        ..Default::default()
+    }
+}
+
+/// The answer to a version that this broker does not know: the range it does.
+pub fn unsupported_version() -> ApiVersionsResponse {
+    let api_keys = vec![versions(ApiKey::ApiVersions, false)];
+    ApiVersionsResponse { api_keys, ..error(ErrorCode::UnsupportedVersion) }
+}
+
+fn error(code: ErrorCode) -> ApiVersionsResponse {
+    ApiVersionsResponse { error_code: code.code(), ..Default::default() }
+}
+
+fn versions(key: ApiKey, unstable: bool) -> ApiVersion {
+    ApiVersion {
+        api_key: key as i16,
+        // librdkafka takes a Produce minimum above 0 for a broker without compression (KAFKA-18659).
+        min_version: if key == ApiKey::Produce { 0 } else { key.min_version() },
+        max_version: if unstable { key.max_version() } else { key.latest_stable_version() },
+        ..Default::default()
+    }
+}
+
+fn finalized_features(features: &FeaturesImage) -> Vec<FinalizedFeatureKey> {
+    let metadata = features.metadata_version.map(|v| (MetadataVersion::FEATURE_NAME, v.feature_level()));
+    let others = features.finalized_versions.iter().map(|(name, level)| (name.as_str(), *level));
+    let key = |(name, level): (&str, i16)| FinalizedFeatureKey {
+        name: name.into(),
+        max_version_level: level,
+        min_version_level: level,
+        ..Default::default()
+    };
+    metadata.into_iter().chain(others).map(key).collect()
+}
+
+fn supported_features(version: i16) -> Vec<SupportedFeatureKey> {
+    feature::supported_features()
+        .into_iter()
+        // Clients before version 4 take a minimum of 0 for a broken answer (KAFKA-17011).
+        .filter(|(_, range)| version >= 4 || range.min > 0)
+        .map(|(name, range)| SupportedFeatureKey {
+            name: name.into(),
+            min_version: range.min,
+            max_version: range.max,
+            ..Default::default()
+        })
+        .collect()
+}
+
+/// Letters, digits, and `-` or `.` inside (KIP-511).
+fn is_valid_name(name: &str) -> bool {
+    let edge = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = name.as_bytes();
+    edge(bytes.first()) && edge(bytes.last()) && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
+}

@@ -1,0 +1,204 @@
+//! Produce (0), versions 3-13: appends record batches (KIP-98, KIP-467, KIP-516, KIP-951).
+//!
+//! Errors per partition: UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, INVALID_RECORD,
+//! UNSUPPORTED_COMPRESSION_TYPE, CORRUPT_MESSAGE, INVALID_REQUIRED_ACKS, INVALID_TOPIC_EXCEPTION,
+//! NOT_LEADER_OR_FOLLOWER, NOT_ENOUGH_REPLICAS, REQUEST_TIMED_OUT, and those of the log.
+//! Missing: transactions.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use ottla_common::{ErrorCode, TopicPartition, Uuid};
+use ottla_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use ottla_protocol::messages::produce_response::{
+    BatchIndexAndErrorMessage, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
+};
+use ottla_protocol::messages::{ProduceRequest, ProduceResponse};
+use ottla_protocol::Records;
+use ottla_record::{CompressionType, MemoryRecords};
+use ottla_replica::{AppendFailure, Appended};
+
+use crate::support::metadata_cache::alive_endpoint;
+use crate::{BrokerContext, Call};
+
+/// The client id with which Kafka's own tools may write internal topics.
+const ADMIN_CLIENT_ID: &str = "__admin_client";
+const ACKS_ALL: i16 = -1;
+
+/// Appends every partition's records; with acks=all waits until they are committed.
+pub async fn handle(broker: &BrokerContext, call: &Call, request: ProduceRequest) -> ProduceResponse {
+    let acks = request.acks;
+    let mut response = ProduceResponse::default();
+    let mut uncommitted = Vec::new();
+    for topic in request.topic_data {
+        let target = Target::resolve(broker, call, &topic);
+        let mut answer =
+            TopicProduceResponse { name: topic.name.clone(), topic_id: topic.topic_id, ..Default::default() };
+        for partition in topic.partition_data {
+            let index = partition.index;
+            match append(broker, call, &target, partition, acks) {
+                Ok((tp, appended)) => {
+                    uncommitted.push((response.responses.len(), answer.partition_responses.len(), tp, appended.last_offset));
+                    answer.partition_responses.push(success(index, &appended));
+                }
+                Err(failure) => answer.partition_responses.push(failed(index, failure)),
+            }
+        }
+        response.responses.push(answer);
+    }
+    if acks == ACKS_ALL && !uncommitted.is_empty() {
+        wait_until_committed(broker, &mut response, uncommitted, request.timeout_ms).await;
+    }
+    if call.version >= 10 {
+        name_current_leaders(broker, call, &mut response);
+    }
+    response
+}
+
+/// Whether any partition failed: a producer that wants no answers loses its connection then.
+pub fn has_error(response: &ProduceResponse) -> bool {
+    response.responses.iter().flat_map(|t| &t.partition_responses).any(|p| p.error_code != 0)
+}
+
+/// The topic that a request means, by id or by name.
+struct Target {
+    name: Arc<str>,
+    topic_id: Uuid,
+    partitions: usize,
+}
+
+impl Target {
+    fn resolve(broker: &BrokerContext, call: &Call, topic: &TopicProduceData) -> Result<Self, ErrorCode> {
+        let image = broker.metadata.image();
+        let by_id = call.version >= 13;
+        let found = if by_id { image.topics.topic(topic.topic_id) } else { image.topics.topic_by_name(&topic.name) };
+        let missing = if by_id { ErrorCode::UnknownTopicId } else { ErrorCode::UnknownTopicOrPartition };
+        let found = found.ok_or(missing)?;
+        Ok(Self { name: found.name.clone(), topic_id: found.id, partitions: found.partitions.size() })
+    }
+}
+
+fn append(
+    broker: &BrokerContext,
+    call: &Call,
+    target: &Result<Target, ErrorCode>,
+    partition: PartitionProduceData,
+    acks: i16,
+) -> Result<(TopicPartition, Appended), AppendFailure> {
+    let target = target.as_ref().map_err(|error| AppendFailure::from(*error))?;
+    if partition.index < 0 || partition.index as usize >= target.partitions {
+        return Err(ErrorCode::UnknownTopicOrPartition.into());
+    }
+    let records = partition.records.map(Records::into_bytes).unwrap_or_default();
+    check_shape(call.version, &records)?;
+    let tp = TopicPartition::new(target.name.clone(), partition.index);
+    let internal_allowed = call.client_id() == ADMIN_CLIENT_ID;
+    let appended = broker.replicas.append(&tp, target.topic_id, records, acks, internal_allowed)?;
+    Ok((tp, appended))
+}
+
+/// Exactly one batch of the current format, in a codec that the version knows.
+fn check_shape(version: i16, records: &Bytes) -> Result<(), AppendFailure> {
+    let invalid = |message: String| AppendFailure { message: Some(message), ..ErrorCode::InvalidRecord.into() };
+    let run = MemoryRecords::from(records.clone());
+    let mut batches = run.batches_strict();
+    let batch = match batches.next() {
+        None => return Err(invalid(format!("Produce requests with version {version} must have a record batch per partition"))),
+        Some(batch) => batch.map_err(|e| AppendFailure { message: Some(e.to_string()), ..e.code().into() })?,
+    };
+    if batches.next().is_some() {
+        return Err(invalid(format!("Produce requests with version {version} are only allowed to contain exactly one record batch per partition")));
+    }
+    let codec = batch.compression_type().map_err(|e| invalid(e.to_string()))?;
+    if version < 7 && codec == CompressionType::Zstd {
+        return Err(ErrorCode::UnsupportedCompressionType.into());
+    }
+    Ok(())
+}
+
+fn success(index: i32, appended: &Appended) -> PartitionProduceResponse {
+    PartitionProduceResponse {
+        index,
+        base_offset: appended.base_offset,
+        log_append_time_ms: appended.log_append_time_ms,
+        log_start_offset: appended.log_start_offset,
+        ..Default::default()
+    }
+}
+
+fn failed(index: i32, failure: AppendFailure) -> PartitionProduceResponse {
+    PartitionProduceResponse {
+        index,
+        error_code: failure.error.code(),
+        base_offset: -1,
+        log_append_time_ms: -1,
+        log_start_offset: failure.log_start_offset,
+        record_errors: failure
+            .record_errors
+            .into_iter()
+            .map(|(batch_index, message)| BatchIndexAndErrorMessage {
+                batch_index,
+                batch_index_error_message: Some(ByteString::from(message)),
+                ..Default::default()
+            })
+            .collect(),
+        error_message: failure.message.map(ByteString::from),
+        ..Default::default()
+    }
+}
+
+async fn wait_until_committed(
+    broker: &BrokerContext,
+    response: &mut ProduceResponse,
+    uncommitted: Vec<(usize, usize, TopicPartition, i64)>,
+    timeout_ms: i32,
+) {
+    let offsets: Vec<_> = uncommitted.iter().map(|(_, _, tp, last)| (tp.clone(), *last)).collect();
+    let errors = broker.replicas.wait_until_committed(&offsets, timeout_ms).await;
+    for ((topic, partition, _, _), error) in uncommitted.into_iter().zip(errors) {
+        if !error.is_none() {
+            let answer = &mut response.responses[topic].partition_responses[partition];
+            *answer = failed(answer.index, error.into());
+        }
+    }
+}
+
+/// A producer that asked the wrong broker is told the right one (KIP-951).
+fn name_current_leaders(broker: &BrokerContext, call: &Call, response: &mut ProduceResponse) {
+    let mut leaders: Vec<i32> = Vec::new();
+    for topic in &mut response.responses {
+        let name = if topic.name.is_empty() {
+            broker.metadata.topic_name(topic.topic_id)
+        } else {
+            Some(Arc::from(&*topic.name))
+        };
+        let Some(name) = name else { continue };
+        for partition in &mut topic.partition_responses {
+            if partition.error_code == ErrorCode::NotLeaderOrFollower.code() {
+                let tp = TopicPartition::new(name.clone(), partition.index);
+                if let Some((leader, epoch)) = broker.metadata.current_leader(&tp) {
+                    partition.current_leader.leader_id = leader;
+                    partition.current_leader.leader_epoch = epoch;
+                    leaders.push(leader);
+                }
+            }
+        }
+    }
+    leaders.sort_unstable();
+    leaders.dedup();
+    let image = broker.metadata.image();
+    response.node_endpoints = leaders
+        .into_iter()
+        .filter_map(|id| {
+            let endpoint = alive_endpoint(&image, id, &call.listener)?;
+            Some(NodeEndpoint {
+                node_id: id,
+                host: endpoint.host.as_str().into(),
+                port: i32::from(endpoint.port),
+                rack: image.cluster.broker(id).and_then(|b| b.rack.as_deref()).map(ByteString::from),
+                ..Default::default()
+            })
+        })
+        .collect();
+}

@@ -1,0 +1,175 @@
+//! Every API this broker serves, in one table: what ApiVersions lists is what works.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ottla_protocol::messages::{ResponseHeader, *};
+use ottla_protocol::{ApiKey, DecodeError, EncodeError, Message, Writer};
+
+use crate::context::BoxFuture;
+use crate::{BrokerContext, Call, broker};
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Bytes of the response, header first, without the length.
+    Response(Bytes),
+    /// The client wants no answer (acks=0).
+    NoResponse,
+    /// The connection ends: the request makes no sense, or its sender cannot be told otherwise.
+    Close(CloseReason),
+}
+
+/// Why a connection ends.
+#[derive(Debug, thiserror::Error)]
+pub enum CloseReason {
+    /// The body is not what its header says.
+    #[error("the request cannot be read: {0}")]
+    Undecodable(#[from] DecodeError),
+    /// The answer has no form in the version asked for.
+    #[error("the response cannot be written: {0}")]
+    Unencodable(#[from] EncodeError),
+    /// This broker does not serve the API, or not in this version.
+    #[error("{0:?} is not served in version {1}")]
+    Unsupported(ApiKey, i16),
+    /// A producer that wants no answers must still learn that something failed.
+    #[error("a produce request without acknowledgement failed")]
+    UnacknowledgedProduceFailed,
+}
+
+type Serve = fn(Arc<BrokerContext>, Call, i32, Bytes) -> BoxFuture<'static, Outcome>;
+
+/// One API.
+#[derive(Debug, Clone, Copy)]
+pub struct ApiEntry {
+    /// Its number and name.
+    pub key: ApiKey,
+    serve: Serve,
+}
+
+macro_rules! api {
+    ($key:ident, $handler:path) => {
+        ApiEntry {
+            key: ApiKey::$key,
+            serve: |broker, call, correlation_id, body| {
+                Box::pin(async move {
+                    let request = match Message::from_bytes(body, call.version) {
+                        Ok(request) => request,
+                        Err(error) => return Outcome::Close(error.into()),
+                    };
+                    let response = $handler(&broker, &call, request).await;
+                    encode(ApiKey::$key, call.version, correlation_id, &response)
+                })
+            },
+        }
+    };
+}
+
+/// The APIs by number.
+pub static API_TABLE: &[ApiEntry] = &[
+    ApiEntry { key: ApiKey::Produce, serve: serve_produce },
+    api!(Fetch, broker::fetch::handle),
+    api!(ListOffsets, broker::list_offsets::handle),
+    api!(Metadata, broker::metadata::handle),
+    api!(OffsetCommit, broker::groups::offset_commit),
+    api!(OffsetFetch, broker::groups::offset_fetch),
+    api!(FindCoordinator, broker::find_coordinator::handle),
+    api!(JoinGroup, broker::groups::join_group),
+    api!(Heartbeat, broker::groups::heartbeat),
+    api!(LeaveGroup, broker::groups::leave_group),
+    api!(SyncGroup, broker::groups::sync_group),
+    api!(DescribeGroups, broker::groups::describe_groups),
+    api!(ListGroups, broker::groups::list_groups),
+    api!(ApiVersions, broker::api_versions::handle),
+    api!(CreateTopics, broker::forward::create_topics),
+    api!(DeleteTopics, broker::forward::delete_topics),
+    api!(DeleteRecords, broker::delete_records::handle),
+    api!(InitProducerId, broker::init_producer_id::handle),
+    api!(OffsetForLeaderEpoch, broker::offset_for_leader_epoch::handle),
+    api!(DescribeConfigs, broker::describe_configs::handle),
+    api!(AlterConfigs, broker::forward::alter_configs),
+    api!(DescribeLogDirs, broker::describe_log_dirs::handle),
+    api!(CreatePartitions, broker::forward::create_partitions),
+    api!(DeleteGroups, broker::groups::delete_groups),
+    api!(IncrementalAlterConfigs, broker::forward::incremental_alter_configs),
+    api!(OffsetDelete, broker::groups::offset_delete),
+    api!(DescribeQuorum, broker::forward::describe_quorum),
+    api!(UpdateFeatures, broker::forward::update_features),
+    api!(DescribeCluster, broker::describe_cluster::handle),
+    api!(DescribeProducers, broker::describe_producers::handle),
+    api!(ListConfigResources, broker::list_config_resources::handle),
+    api!(DescribeTopicPartitions, broker::describe_topic_partitions::handle),
+];
+
+/// Serves one request: body in, response out.
+pub async fn serve(broker: Arc<BrokerContext>, key: ApiKey, call: Call, correlation_id: i32, body: Bytes) -> Outcome {
+    if !is_served(&broker, key, call.version) {
+        if key == ApiKey::ApiVersions {
+            return encode(key, 0, correlation_id, &broker::api_versions::unsupported_version());
+        }
+        return Outcome::Close(CloseReason::Unsupported(key, call.version));
+    }
+    match API_TABLE.binary_search_by_key(&key, |e| e.key) {
+        Ok(index) => (API_TABLE[index].serve)(broker, call, correlation_id, body).await,
+        Err(_) => Outcome::Close(CloseReason::Unsupported(key, call.version)),
+    }
+}
+
+/// Whether this broker serves the API in this version.
+pub fn is_served(broker: &BrokerContext, key: ApiKey, version: i16) -> bool {
+    if API_TABLE.binary_search_by_key(&key, |e| e.key).is_err() {
+        return false;
+    }
+    let newest = if broker.settings.unstable_api_versions_enable {
+        key.max_version()
+    } else {
+        key.latest_stable_version()
+    };
+    (key.min_version()..=newest).contains(&version)
+}
+
+fn serve_produce(
+    broker: Arc<BrokerContext>,
+    call: Call,
+    correlation_id: i32,
+    body: Bytes,
+) -> BoxFuture<'static, Outcome> {
+    Box::pin(async move {
+        let request = match ProduceRequest::from_bytes(body, call.version) {
+            Ok(request) => request,
+            Err(error) => return Outcome::Close(error.into()),
+        };
+        let acks = request.acks;
+        let response = broker::produce::handle(&broker, &call, request).await;
+        if acks != 0 {
+            return encode(ApiKey::Produce, call.version, correlation_id, &response);
+        }
+        if broker::produce::has_error(&response) {
+            return Outcome::Close(CloseReason::UnacknowledgedProduceFailed);
+        }
+        Outcome::NoResponse
+    })
+}
+
+fn encode<M: Message>(key: ApiKey, version: i16, correlation_id: i32, response: &M) -> Outcome {
+    let header = ResponseHeader { correlation_id, ..Default::default() };
+    let mut w = Writer::default();
+    let written = header
+        .encode(&mut w, key.response_header_version(version))
+        .and_then(|()| response.encode(&mut w, version));
+    match written {
+        Ok(()) => Outcome::Response(w.into_bytes()),
+        Err(error) => Outcome::Close(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::API_TABLE;
+
+    #[test]
+    fn the_table_is_sorted_and_for_brokers() {
+        assert!(API_TABLE.windows(2).all(|w| w[0].key < w[1].key));
+        assert!(API_TABLE.iter().all(|e| e.key.on_broker()));
+    }
+}
