@@ -3,11 +3,14 @@
 //! Every tool takes the flags, prints the columns and ends with the exit status of the script of the same
 //! name in Apache Kafka, because scripts depend on all three.
 
+mod cluster;
 mod dump_log;
 mod error;
+mod filter;
 mod install;
 mod options;
 mod output;
+mod topics;
 
 use error::{Result, ToolError};
 use output::errln;
@@ -26,6 +29,12 @@ struct Tool {
 }
 
 static TOOLS: &[Tool] = &[
+    Tool {
+        name: "topics",
+        summary: "create, list, describe, change and delete topics",
+        parser: Some(&topics::PARSER),
+        run: topics::run,
+    },
     Tool {
         name: "dump-log",
         summary: "show segments, snapshots and indexes",
