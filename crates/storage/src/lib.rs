@@ -25,6 +25,8 @@ mod log_validator;
 mod meta_properties;
 pub mod producer_state;
 mod sync;
+#[cfg(test)]
+mod test_support;
 mod unified_log;
 
 pub use error::{AppendError, BatchIndexAndMessage, LogError, ReadError, StorageError};
