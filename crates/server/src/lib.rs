@@ -1,4 +1,5 @@
 //! Puts the house on the ground.
 
 pub mod config;
+pub mod coordinator;
 pub mod logging;

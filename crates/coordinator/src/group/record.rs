@@ -147,11 +147,11 @@ impl GroupRecord {
 }
 
 fn group_key(group: &ByteString) -> GroupMetadataKey {
-    GroupMetadataKey { group: group.clone(), ..Default::default() }
+    GroupMetadataKey { group: group.clone() }
 }
 
 fn offset_key(group: &ByteString, topic: &ByteString, partition: i32) -> OffsetCommitKey {
-    OffsetCommitKey { group: group.clone(), topic: topic.clone(), partition, ..Default::default() }
+    OffsetCommitKey { group: group.clone(), topic: topic.clone(), partition }
 }
 
 fn from_legacy(key: LegacyOffsetCommitKey, value: Option<LegacyOffsetCommitValue>) -> GroupRecord {

@@ -121,6 +121,14 @@ impl<S: CoordinatorShard, E> CoordinatorContext<S, E> {
         }
     }
 
+    /// The clock was set by so much: what is left of each deadline stays the same.
+    pub fn on_clock_set(&mut self, by_ms: i64) {
+        self.timers.shift(by_ms);
+        for deferred in &mut self.deferred {
+            deferred.deadline_ms = deferred.deadline_ms.saturating_add(by_ms);
+        }
+    }
+
     /// This node is no longer the coordinator: every waiting request is told so.
     pub fn unload(mut self) -> Vec<Output<S::Reply, E>> {
         let replies = self.timeline.latest().on_unloaded();

@@ -70,6 +70,15 @@ impl<K: Ord + Clone, E> CoordinatorTimers<K, E> {
         self.by_key.get(key).map(|(deadline, _, _)| *deadline)
     }
 
+    /// Moves every deadline: the clock was set, and what is left of each timer is to stay the same.
+    pub fn shift(&mut self, by_ms: i64) {
+        self.by_deadline.clear();
+        for (key, (deadline, sequence, _)) in &mut self.by_key {
+            *deadline = deadline.saturating_add(by_ms);
+            self.by_deadline.insert((*deadline, *sequence, key.clone()));
+        }
+    }
+
     fn remove(&mut self, key: &K) {
         if let Some((deadline, sequence, _)) = self.by_key.remove(key) {
             let removed = self.by_deadline.remove(&(deadline, sequence, key.clone()));
@@ -97,6 +106,17 @@ mod tests {
         assert_eq!(timers.pop_due(10), Some("c"));
         assert_eq!(timers.pop_due(10), None);
         assert_eq!(timers.next_deadline(), Some(20));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_changes_no_timer() {
+        let mut timers = CoordinatorTimers::default();
+        timers.change(schedule("a", 10));
+        timers.change(schedule("b", 20));
+        timers.shift(-1_000);
+        assert_eq!(timers.pop_due(-991), None);
+        assert_eq!(timers.pop_due(-990), Some("a"));
+        assert_eq!(timers.deadline(&"b"), Some(-980));
     }
 
     #[test]

@@ -1,0 +1,53 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ottla_common::{ErrorCode, TopicPartition};
+use ottla_replica::ReplicaManager;
+use ottla_storage::FetchIsolation;
+
+use super::PartitionLog;
+
+/// The partitions that the replica manager keeps.
+#[derive(Debug)]
+pub struct ReplicaLog {
+    replicas: Arc<ReplicaManager>,
+}
+
+impl ReplicaLog {
+    /// Reads and writes through this manager.
+    pub fn new(replicas: Arc<ReplicaManager>) -> Self {
+        Self { replicas }
+    }
+}
+
+impl PartitionLog for ReplicaLog {
+    fn append(
+        &self,
+        partition: &TopicPartition,
+        leader_epoch: i32,
+        records: Bytes,
+    ) -> Result<i64, ErrorCode> {
+        let partition = self.replicas.partition(partition)?;
+        match partition.append_as_coordinator(records, leader_epoch) {
+            Ok(appended) => Ok(appended.base_offset),
+            Err(failure) => Err(failure.error),
+        }
+    }
+
+    fn high_watermark(&self, partition: &TopicPartition) -> Result<i64, ErrorCode> {
+        Ok(self.replicas.partition(partition)?.log().high_watermark())
+    }
+
+    fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64), ErrorCode> {
+        let partition = self.replicas.partition(partition)?;
+        Ok((partition.log().log_start_offset(), partition.log().log_end_offset()))
+    }
+
+    fn read(&self, partition: &TopicPartition, offset: i64, max_bytes: usize) -> Result<Bytes, ErrorCode> {
+        let partition = self.replicas.partition(partition)?;
+        let isolation = FetchIsolation::LogEnd;
+        let storage_error = ErrorCode::KafkaStorageError;
+        let found = partition.log().read(offset, max_bytes, isolation, true).map_err(|_| storage_error)?;
+        found.records.read_all().map_err(|_| storage_error)
+    }
+}
