@@ -23,6 +23,8 @@ pub mod state;
 
 #[cfg(test)]
 mod test_support;
+#[cfg(test)]
+mod tests;
 
 pub use config_schema::{ConfigLayersBelowTopic, ConfigSchema, TopicConfigEntry};
 pub use configuration_control::ConfigOp;

@@ -1,0 +1,8 @@
+//! Given records, when request, then records and errors. One file per manager.
+
+mod activation;
+mod brokers;
+mod configs;
+mod features;
+mod partitions;
+mod topics;
