@@ -1,0 +1,54 @@
+//! What the controller needs of the metadata log.
+
+use std::fmt::Debug;
+
+use ottla_metadata::{ApiMessageAndVersion, MetadataProvenance};
+use ottla_raft::AppendError;
+
+/// The metadata quorum's member in this process, as the controller writes to it.
+pub trait MetadataQuorum: Debug + Send + Sync + 'static {
+    /// Gives the records offsets, all in one batch, and returns the last.
+    fn prepare_append(&self, epoch: i32, records: Vec<ApiMessageAndVersion>) -> Result<i64, AppendError>;
+    /// Lets what was prepared go to the log.
+    fn schedule_prepared_append(&self);
+    /// One past the last offset in the local log.
+    fn log_end_offset(&self) -> i64;
+    /// The finalized `kraft.version`.
+    fn kraft_version(&self) -> i16;
+    /// Who leads, if anybody does.
+    fn leader_id(&self) -> Option<i32>;
+    /// Gives up the leadership of this epoch.
+    fn resign(&self, epoch: i32);
+}
+
+/// News from the metadata log, in its order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MetadataEvent {
+    /// These records are committed. They follow on the last ones.
+    Commit {
+        /// Offset of the first record.
+        base_offset: i64,
+        /// Offset of the last record, control records included.
+        last_offset: i64,
+        /// Leader epoch of the batch.
+        epoch: i32,
+        /// Append time of the batch.
+        append_timestamp: i64,
+        /// Bytes of the batch.
+        size_in_bytes: usize,
+        /// The records.
+        records: Vec<ApiMessageAndVersion>,
+    },
+    /// Start over from these records.
+    LoadSnapshot {
+        /// Where the snapshot ends.
+        provenance: MetadataProvenance,
+        /// Everything it says.
+        records: Vec<ApiMessageAndVersion>,
+    },
+    /// This node leads in this epoch, or (`None`) does not lead.
+    LeaderChange {
+        /// The epoch in which this node leads.
+        active_epoch: Option<i32>,
+    },
+}
