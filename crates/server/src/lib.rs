@@ -3,3 +3,4 @@
 pub mod config;
 pub mod coordinator;
 pub mod logging;
+pub mod raft;
