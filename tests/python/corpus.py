@@ -16,7 +16,7 @@ def key(i):
 
 
 def value(i):
-    return None if i % 11 == 5 else b"v-%d-" % i + b"abc" * (i % 50)
+    return None if i % 11 == 7 else b"v-%d-" % i + b"abc" * (i % 50)
 
 
 def headers(i):

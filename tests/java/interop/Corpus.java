@@ -27,7 +27,7 @@ final class Corpus {
     }
 
     static byte[] value(int i) {
-        return i % 11 == 5 ? null : utf8("v-" + i + "-" + "abc".repeat(i % 50));
+        return i % 11 == 7 ? null : utf8("v-" + i + "-" + "abc".repeat(i % 50));
     }
 
     static RecordHeaders headers(int i) {
