@@ -1,0 +1,222 @@
+//! The broker's life as the controller sees it: registration, heartbeats, controlled shutdown
+//! (KIP-631).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use ottla_controller::ApiError;
+use ottla_protocol::messages::{BrokerHeartbeatRequest, BrokerRegistrationRequest};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout};
+use tracing::{info, warn};
+
+use crate::controller::QuorumControllerHandle;
+
+const LOGGER: &str = "kafka.server.BrokerLifecycleManager";
+/// Between two attempts to register: the controller may still be elected.
+const REGISTRATION_RETRY: Duration = Duration::from_millis(50);
+
+/// Where a broker is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BrokerState {
+    /// Registered, and reading the metadata log.
+    Starting,
+    /// Has read it, and waits to be let in.
+    Recovery,
+    /// Leads partitions and serves clients.
+    Running,
+    /// Hands over what it leads.
+    PendingControlledShutdown,
+    /// Gone.
+    ShuttingDown,
+}
+
+/// What the lifecycle needs to know.
+#[derive(Debug)]
+pub struct LifecycleOptions {
+    /// The controller.
+    pub controller: QuorumControllerHandle,
+    /// What to register, without the id of this life.
+    pub registration: BrokerRegistrationRequest,
+    /// The highest metadata offset that this broker has applied.
+    pub applied_offset: watch::Receiver<i64>,
+    /// `broker.heartbeat.interval.ms`.
+    pub heartbeat_interval: Duration,
+    /// Told once, as soon as the registration has it.
+    pub broker_epoch: Arc<AtomicI64>,
+    /// `initial.broker.registration.timeout.ms`.
+    pub registration_timeout: Duration,
+}
+
+/// What may be asked of a broker's lifecycle.
+#[derive(Debug)]
+enum Command {
+    /// Recovered: let clients in.
+    Unfence,
+    /// Hand over and leave.
+    ShutDown,
+}
+
+/// Watches and steers the lifecycle task.
+#[derive(Debug)]
+pub struct BrokerLifecycle {
+    commands: mpsc::UnboundedSender<Command>,
+    state: watch::Receiver<BrokerState>,
+}
+
+/// Why a broker is not let into its cluster.
+#[derive(Debug, thiserror::Error)]
+#[error("the controller does not register this broker: {0}")]
+pub struct RegistrationError(pub String);
+
+impl BrokerLifecycle {
+    /// Registers, and starts the heartbeats.
+    pub async fn start(options: LifecycleOptions) -> Result<Self, RegistrationError> {
+        let epoch = register(&options).await?;
+        options.broker_epoch.store(epoch, Ordering::Release);
+        let (commands, received) = mpsc::unbounded_channel();
+        let (state_sender, state) = watch::channel(BrokerState::Starting);
+        let task = Heartbeats {
+            broker_id: options.registration.broker_id,
+            epoch,
+            state: state_sender,
+            ready: false,
+            options,
+            commands: received,
+        };
+        tokio::spawn(task.run());
+        Ok(Self { commands, state })
+    }
+
+    /// Says that everything is loaded, and waits until the controller lets the broker in.
+    pub async fn unfence(&mut self) {
+        let _ = self.commands.send(Command::Unfence);
+        self.wait_for(BrokerState::Running).await;
+    }
+
+    /// Waits until the broker has read the log up to its own registration.
+    pub async fn wait_until_caught_up(&mut self) {
+        let _ = self.state.wait_for(|s| *s != BrokerState::Starting).await;
+    }
+
+    /// Hands everything over and waits until the controller lets the broker go, at most `patience`.
+    pub async fn shut_down(&mut self, patience: Duration) {
+        let _ = self.commands.send(Command::ShutDown);
+        if timeout(patience, self.wait_for(BrokerState::ShuttingDown)).await.is_err() {
+            warn!(logger = LOGGER, "The controller did not let the broker go within {patience:?}; it leaves anyway.");
+        }
+    }
+
+    async fn wait_for(&mut self, wanted: BrokerState) {
+        // The task ends only after the last state.
+        let _ = self.state.wait_for(|s| *s == wanted).await;
+    }
+}
+
+async fn register(options: &LifecycleOptions) -> Result<i64, RegistrationError> {
+    let deadline = Instant::now() + options.registration_timeout;
+    loop {
+        let request = options.registration.clone();
+        let version = <BrokerRegistrationRequest as ottla_protocol::Message>::MAX_VERSION;
+        match options.controller.register_broker(request, version).await {
+            Ok(epoch) => {
+                info!(logger = LOGGER, "Successfully registered broker {} with broker epoch {epoch}", options.registration.broker_id);
+                return Ok(epoch);
+            }
+            Err(error) if error.code.is_retriable() && Instant::now() < deadline => {
+                tokio::time::sleep(REGISTRATION_RETRY).await;
+            }
+            Err(error) => return Err(RegistrationError(describe(&error))),
+        }
+    }
+}
+
+fn describe(error: &ApiError) -> String {
+    match &error.message {
+        Some(message) => format!("{}: {message}", error.code),
+        None => error.code.to_string(),
+    }
+}
+
+#[derive(Debug)]
+struct Heartbeats {
+    broker_id: i32,
+    epoch: i64,
+    state: watch::Sender<BrokerState>,
+    /// Whether everything is loaded.
+    ready: bool,
+    options: LifecycleOptions,
+    commands: mpsc::UnboundedReceiver<Command>,
+}
+
+impl Heartbeats {
+    async fn run(mut self) {
+        while self.current() != BrokerState::ShuttingDown {
+            let seen = *self.options.applied_offset.borrow_and_update();
+            self.beat(seen).await;
+            if self.current() == BrokerState::ShuttingDown {
+                return;
+            }
+            tokio::select! {
+                command = self.commands.recv() => match command {
+                    Some(Command::Unfence) => self.ready = true,
+                    Some(Command::ShutDown) => self.begin_shutdown(),
+                    None => return,
+                },
+                // Until the broker runs, every step forward is worth a heartbeat.
+                changed = self.options.applied_offset.changed(), if self.is_impatient() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                }
+                () = tokio::time::sleep(self.options.heartbeat_interval) => {}
+            }
+        }
+    }
+
+    fn current(&self) -> BrokerState {
+        *self.state.borrow()
+    }
+
+    fn is_impatient(&self) -> bool {
+        self.current() != BrokerState::Running
+    }
+
+    fn begin_shutdown(&mut self) {
+        let from = if self.current() == BrokerState::Running { "RUNNING" } else { "STARTING" };
+        info!(logger = LOGGER, "Beginning controlled shutdown. Transitioning from {from} to PENDING_CONTROLLED_SHUTDOWN.");
+        self.state.send_replace(BrokerState::PendingControlledShutdown);
+    }
+
+    async fn beat(&mut self, applied_offset: i64) {
+        let state = self.current();
+        let request = BrokerHeartbeatRequest {
+            broker_id: self.broker_id,
+            broker_epoch: self.epoch,
+            current_metadata_offset: applied_offset,
+            want_fence: !self.ready,
+            want_shut_down: state == BrokerState::PendingControlledShutdown,
+            ..Default::default()
+        };
+        let reply = match self.options.controller.broker_heartbeat(request).await {
+            Ok(reply) => reply,
+            Err(error) => {
+                warn!(logger = LOGGER, "The controller refused a heartbeat: {}", describe(&error));
+                return;
+            }
+        };
+        if state == BrokerState::Starting && reply.is_caught_up {
+            info!(logger = LOGGER, "The broker has caught up. Transitioning from STARTING to RECOVERY.");
+            self.state.send_replace(BrokerState::Recovery);
+        }
+        if self.current() == BrokerState::Recovery && !reply.is_fenced {
+            info!(logger = LOGGER, "The broker has been unfenced. Transitioning from RECOVERY to RUNNING.");
+            self.state.send_replace(BrokerState::Running);
+        }
+        if state == BrokerState::PendingControlledShutdown && reply.should_shut_down {
+            info!(logger = LOGGER, "The controller has asked us to exit controlled shutdown. Transitioning from PENDING_CONTROLLED_SHUTDOWN to SHUTTING_DOWN.");
+            self.state.send_replace(BrokerState::ShuttingDown);
+        }
+    }
+}

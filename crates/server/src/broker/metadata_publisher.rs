@@ -1,0 +1,250 @@
+//! What a broker does when the metadata log moves: the one list of reactions, in their order.
+
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use ottla_apis::support::metadata_cache::MetadataCache;
+use ottla_common::Uuid;
+use ottla_common::internal_topics::GROUP_METADATA_TOPIC;
+use ottla_common::time::Time;
+use ottla_metadata::delta::LocalReplicaChanges;
+use ottla_metadata::{
+    ApiMessageAndVersion, ConfigResourceType, ImageWriterOptions, LoadError, MetadataDelta, MetadataImage,
+    MetadataLoader, MetadataProvenance, MetadataUpdate, PartitionInfo, SnapshotPolicy, image,
+};
+use ottla_replica::{LocalPartition, LogConfigSource, ReplicaManager};
+use ottla_storage::{LogError, UnifiedLog};
+use tokio::sync::{mpsc, watch};
+use tracing::{error, info};
+
+use super::live_config::LiveConfig;
+use crate::coordinator::GroupCoordinatorService;
+use crate::raft::{CommittedBatch, LeaderAndEpoch, OffsetAndEpoch, RaftClient, RaftListener, SnapshotReader};
+
+/// News of the metadata log, on their way from the raft thread to the publisher's task.
+#[derive(Debug)]
+enum News {
+    Commit(Vec<Arc<CommittedBatch>>),
+    Snapshot { provenance: MetadataProvenance, records: Vec<ApiMessageAndVersion> },
+}
+
+/// The raft thread's side: passes on and returns.
+#[derive(Debug)]
+pub struct PublisherListener {
+    news: mpsc::UnboundedSender<News>,
+}
+
+impl RaftListener for PublisherListener {
+    fn handle_commit(&mut self, batches: &[Arc<CommittedBatch>]) {
+        // A publisher that has stopped needs no news.
+        let _ = self.news.send(News::Commit(batches.to_vec()));
+    }
+
+    fn handle_load_snapshot(&mut self, mut snapshot: SnapshotReader) {
+        let id = snapshot.snapshot_id();
+        let provenance = MetadataProvenance {
+            last_contained_offset: snapshot.last_contained_log_offset(),
+            last_contained_epoch: id.epoch,
+            last_contained_log_time_ms: snapshot.last_contained_log_timestamp(),
+            is_offset_batch_aligned: true,
+        };
+        match snapshot.read_all() {
+            Ok(records) => {
+                let _ = self.news.send(News::Snapshot { provenance, records });
+            }
+            Err(e) => error!(logger = "kafka.server.MetadataLoader", "Snapshot {id} cannot be read: {e}"),
+        }
+    }
+
+    fn handle_leader_change(&mut self, _: LeaderAndEpoch) {}
+}
+
+/// Why a broker cannot follow the metadata log any more.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// A record makes no sense.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The logs on disk cannot be opened.
+    #[error(transparent)]
+    Logs(#[from] LogError),
+}
+
+/// What the publisher works on.
+#[derive(Debug)]
+pub struct PublisherParts {
+    /// `node.id`.
+    pub node_id: i32,
+    /// Where handlers look.
+    pub cache: Arc<MetadataCache>,
+    /// The configuration.
+    pub config: Arc<LiveConfig>,
+    /// The partitions.
+    pub replicas: Arc<ReplicaManager>,
+    /// The groups.
+    pub groups: Arc<GroupCoordinatorService>,
+    /// Where snapshots go.
+    pub raft: RaftClient,
+    /// When snapshots are due.
+    pub policy: SnapshotPolicy,
+    /// The clock.
+    pub time: Arc<dyn Time>,
+}
+
+/// Follows the committed log and makes the broker do what it says.
+#[derive(Debug)]
+pub struct MetadataPublisher {
+    parts: PublisherParts,
+    loader: MetadataLoader,
+    news: mpsc::UnboundedReceiver<News>,
+    applied: watch::Sender<i64>,
+    logs_loaded: bool,
+}
+
+impl MetadataPublisher {
+    /// A publisher, the raft thread's way to it, and how far it has come.
+    pub fn new(parts: PublisherParts) -> (Self, PublisherListener, watch::Receiver<i64>) {
+        let (sender, news) = mpsc::unbounded_channel();
+        let (applied, applied_offset) = watch::channel(-1);
+        let publisher = Self { parts, loader: MetadataLoader::default(), news, applied, logs_loaded: false };
+        (publisher, PublisherListener { news: sender }, applied_offset)
+    }
+
+    /// Runs until the raft client is gone, or until the log cannot be followed.
+    pub async fn run(mut self) -> Result<(), PublishError> {
+        while let Some(news) = self.news.recv().await {
+            let updates = match news {
+                News::Commit(batches) => self.loader.load_batches(batches.iter().map(|b| borrowed(b)))?,
+                News::Snapshot { provenance, records } => vec![self.loader.load_snapshot(provenance, &records)?],
+            };
+            for update in updates {
+                self.publish(update).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The order matters: settings before the logs that take them, partitions before the clients that
+    /// learn of them.
+    async fn publish(&mut self, update: MetadataUpdate) -> Result<(), PublishError> {
+        let image = update.image.clone();
+        self.parts.config.update(image.clone());
+        if !self.logs_loaded {
+            self.load_logs(&image)?;
+            self.logs_loaded = true;
+        }
+        let changes = update.delta.local_changes(self.parts.node_id);
+        self.delete_partitions(&changes);
+        self.apply_partitions(&changes);
+        self.update_topic_configs(&update.delta);
+        self.parts.cache.publish(image.clone());
+        self.forget_deleted_topics(&update.delta).await;
+        self.maybe_write_snapshot(&update);
+        self.applied.send_replace(image.offset());
+        Ok(())
+    }
+
+    fn load_logs(&self, image: &Arc<MetadataImage>) -> Result<(), LogError> {
+        let config = &self.parts.config;
+        let settings = |topic: &str| Arc::new(config.log_config(topic));
+        let stray = |log: &UnifiedLog| is_stray(image, self.parts.node_id, log);
+        self.parts.replicas.logs().load_logs(&settings, &stray)
+    }
+
+    fn delete_partitions(&self, changes: &LocalReplicaChanges) {
+        for tp in changes.deletes.keys() {
+            self.parts.replicas.remove(tp, true);
+            if &*tp.topic == GROUP_METADATA_TOPIC {
+                self.parts.groups.on_resignation(tp.partition, None);
+            }
+        }
+    }
+
+    fn apply_partitions(&self, changes: &LocalReplicaChanges) {
+        for (tp, info) in changes.leaders.iter().chain(&changes.followers) {
+            let PartitionInfo { topic_id, partition } = info;
+            let local = LocalPartition { tp: tp.clone(), topic_id: *topic_id, registration: partition.clone() };
+            // A partition whose disk failed is answered for with the error when it is asked for.
+            let _ = self.parts.replicas.apply(&local);
+            if &*tp.topic != GROUP_METADATA_TOPIC {
+                continue;
+            }
+            if !changes.leaders.contains_key(tp) {
+                self.parts.groups.on_resignation(tp.partition, Some(partition.leader_epoch));
+            } else if changes.elected_leaders.contains_key(tp) {
+                self.parts.groups.on_election(tp.partition, partition.leader_epoch);
+            }
+        }
+    }
+
+    fn update_topic_configs(&self, delta: &MetadataDelta) {
+        for resource in &delta.changed_configs {
+            match resource.resource_type {
+                ConfigResourceType::Topic => self.parts.replicas.update_config(&resource.name),
+                // Topics inherit what is set for brokers.
+                ConfigResourceType::Broker => self.update_every_topic(),
+                _ => {}
+            }
+        }
+    }
+
+    fn update_every_topic(&self) {
+        let partitions = self.parts.replicas.partitions();
+        let mut topics: Vec<&str> = partitions.iter().map(|p| &*p.topic_partition().topic).collect();
+        topics.sort_unstable();
+        topics.dedup();
+        topics.into_iter().for_each(|topic| self.parts.replicas.update_config(topic));
+    }
+
+    async fn forget_deleted_topics(&self, delta: &MetadataDelta) {
+        let deleted: Vec<(ByteString, Uuid)> =
+            delta.topics.deleted.values().map(|topic| (ByteString::from(&*topic.name), topic.id)).collect();
+        if !deleted.is_empty() {
+            self.parts.groups.on_topics_deleted(&deleted).await;
+        }
+    }
+
+    fn maybe_write_snapshot(&mut self, update: &MetadataUpdate) {
+        let now = self.parts.time.now_ms();
+        if self.parts.policy.on_update(update, now).is_none() {
+            return;
+        }
+        let raft = self.parts.raft.clone();
+        let image = update.image.clone();
+        tokio::task::spawn_blocking(move || write_snapshot(&raft, &image));
+    }
+}
+
+/// A log whose partition is gone, belongs to an older topic of the same name, or lives elsewhere now.
+fn is_stray(image: &MetadataImage, node_id: i32, log: &UnifiedLog) -> bool {
+    let tp = log.topic_partition();
+    let Some(topic) = image.topics.topic_by_name(&tp.topic) else { return true };
+    let Some(partition) = topic.partitions.get(&tp.partition) else { return true };
+    !partition.is_replica(node_id) || log.topic_id().is_some_and(|id| id != topic.id)
+}
+
+fn write_snapshot(raft: &RaftClient, image: &MetadataImage) {
+    let provenance = image.provenance;
+    let id = OffsetAndEpoch { offset: image.offset() + 1, epoch: provenance.last_contained_epoch };
+    let records = image::write_image(image, &ImageWriterOptions::from_image(image));
+    let written = raft.create_snapshot(id, provenance.last_contained_log_time_ms).map_err(|e| e.to_string());
+    let frozen = written.and_then(|writer| match writer {
+        None => Ok(0),
+        Some(mut writer) => writer.append(&records).and_then(|()| writer.freeze()).map_err(|e| e.to_string()),
+    });
+    match frozen {
+        Ok(bytes) => info!(logger = "kafka.server.SnapshotGenerator", "Wrote snapshot {id} of {bytes} bytes"),
+        Err(e) => error!(logger = "kafka.server.SnapshotGenerator", "Snapshot {id} was not written: {e}"),
+    }
+}
+
+fn borrowed(batch: &CommittedBatch) -> ottla_metadata::CommittedBatch<'_> {
+    ottla_metadata::CommittedBatch {
+        base_offset: batch.base_offset,
+        last_offset: batch.last_offset,
+        epoch: batch.epoch,
+        append_timestamp_ms: batch.append_timestamp,
+        size_bytes: batch.size_in_bytes as i64,
+        records: &batch.records,
+    }
+}

@@ -1,0 +1,10 @@
+//! The broker role: partitions, coordinators, and the requests of clients.
+
+pub mod config_schema;
+pub mod controller_requests;
+pub mod groups;
+pub mod lifecycle;
+pub mod live_config;
+pub mod metadata_publisher;
+pub mod producer_ids;
+pub mod request_handler;

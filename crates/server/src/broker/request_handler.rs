@@ -1,0 +1,35 @@
+//! From the socket server to the table of APIs.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ottla_apis::{BrokerContext, Call, Outcome};
+use ottla_network::{HandlerResult, RequestContext, RequestHandler, Response};
+use tracing::info;
+
+/// Serves the requests of clients and brokers.
+#[derive(Debug)]
+pub struct BrokerRequestHandler(pub Arc<BrokerContext>);
+
+impl RequestHandler for BrokerRequestHandler {
+    async fn handle(&self, ctx: RequestContext, body: Bytes) -> HandlerResult {
+        let call = Call {
+            version: ctx.api_version,
+            listener: ctx.connection.listener.clone(),
+            client_id: Some(ctx.client_id.clone()),
+            client_host: ctx.connection.client_host(),
+        };
+        match ottla_apis::serve(self.0.clone(), ctx.api_key, call, ctx.correlation_id, body).await {
+            Outcome::Response(bytes) => Response::new(bytes).into(),
+            Outcome::NoResponse => HandlerResult::NO_RESPONSE,
+            Outcome::Close(reason) => {
+                info!(logger = "kafka.network.SocketServer", "Closing the connection of {ctx}: {reason}");
+                HandlerResult::Close
+            }
+        }
+    }
+
+    fn is_api_enabled(&self, _: &str, api_key: ottla_protocol::ApiKey, version: i16) -> bool {
+        ottla_apis::table::is_served(&self.0, api_key, version)
+    }
+}
