@@ -28,6 +28,7 @@ pub fn fuzz(kinds: &[&str], input: &[u8]) {
         Ok(canonical) => canonical,
         Err(error) => panic!("{} v{version} decodes but does not encode: {error}", message.name),
     };
-    let again = (message.round_trip)(canonical.clone(), version).expect("own bytes decode").expect("and encode");
+    let again =
+        (message.round_trip)(canonical.clone(), version).expect("own bytes decode").expect("and encode");
     assert_eq!(again, canonical, "{} v{version} changes with every round", message.name);
 }

@@ -22,12 +22,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["write", file] => Ok(std::fs::write(file, all_shapes()?)?),
-        ["dump", file] => dump(&MemoryRecords::new(std::fs::read(file)?.into())),
+        ["dump", file] => {
+            let mut out = BufWriter::new(io::stdout().lock());
+            dump(&MemoryRecords::new(std::fs::read(file)?.into()), &mut out)?;
+            Ok(out.flush()?)
+        }
         _ => Err("usage: batches write FILE | batches dump FILE".into()),
     }
 }
 
-fn all_shapes() -> Result<Vec<u8>, Box<dyn Error>> {
+/// Batches of every codec, level and shape, one after the other.
+pub(crate) fn all_shapes() -> Result<Vec<u8>, Box<dyn Error>> {
     let mut out = Vec::new();
     let mut offset = 0;
     let mut add = |records: MemoryRecords| {
@@ -89,14 +94,14 @@ fn noise() -> Vec<SimpleRecord> {
     (0..3).map(|i| SimpleRecord::of_value(i, (0..90_000).map(|_| byte()).collect::<Vec<_>>())).collect()
 }
 
-fn dump(records: &MemoryRecords) -> Result<(), Box<dyn Error>> {
-    let mut out = BufWriter::new(io::stdout().lock());
+/// Prints batches and records.
+pub(crate) fn dump(records: &MemoryRecords, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     for batch in records.batches_strict() {
         let batch = batch?;
         batch.ensure_valid()?;
-        dump_batch(&batch, &mut out)?;
+        dump_batch(&batch, out)?;
     }
-    Ok(out.flush()?)
+    Ok(())
 }
 
 fn dump_batch(batch: &RecordBatch, out: &mut impl Write) -> Result<(), Box<dyn Error>> {

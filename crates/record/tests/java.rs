@@ -1,7 +1,16 @@
 //! Batches the Java client wrote, read here and written again.
+//!
+//! The fixtures are `tests/java/codec/Batches.java`'s. With `OTTLA_KAFKA_CLASSPATH` naming Kafka's jars, that
+//! program also reads what is written here.
+
+use std::process::Command;
 
 use bytes::Bytes;
 use ottla_record::*;
+
+#[allow(dead_code)]
+#[path = "../examples/batches.rs"]
+mod batches;
 
 const BASE: i64 = 12_345;
 
@@ -178,4 +187,28 @@ fn markers_are_read() {
         let marker = EndTransactionMarker::deserialize(record.key, record.value);
         assert_eq!(marker, Ok(EndTransactionMarker::new(committed, 9)));
     }
+}
+
+#[test]
+fn kafka_reads_every_codec_and_shape() {
+    let Ok(classpath) = std::env::var("OTTLA_KAFKA_CLASSPATH") else {
+        eprintln!("skipped: OTTLA_KAFKA_CLASSPATH is not set");
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("batches");
+    let written = batches::all_shapes().expect("batches");
+    std::fs::write(&file, &written).expect("a file");
+    let mut ours = Vec::new();
+    batches::dump(&MemoryRecords::new(written.into()), &mut ours).expect("dump");
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/java/codec/Batches.java");
+    let java =
+        Command::new("java").args(["-Xmx256m", "-cp", &classpath, program, "dump"]).arg(&file).output();
+    let java = java.expect("java runs");
+    assert!(java.status.success(), "{}", String::from_utf8_lossy(&java.stderr));
+    let (ours, theirs) = (String::from_utf8_lossy(&ours), String::from_utf8_lossy(&java.stdout));
+    for (line, (ours, theirs)) in ours.lines().zip(theirs.lines()).enumerate() {
+        assert_eq!(ours, theirs, "line {line}");
+    }
+    assert_eq!(ours.len(), theirs.len());
 }
