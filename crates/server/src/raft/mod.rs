@@ -22,3 +22,6 @@ pub use ottla_raft::{
 };
 pub use quorum_state_store::QuorumStateError;
 pub use snapshot::{SnapshotError, SnapshotReader, SnapshotWriter};
+
+#[cfg(test)]
+mod raft_test;

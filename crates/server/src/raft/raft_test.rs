@@ -1,0 +1,259 @@
+//! The quorum of one on a real disk.
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ottla_common::Uuid;
+use ottla_common::time::{SystemTime, Time};
+use ottla_metadata::ApiMessageAndVersion;
+use ottla_protocol::messages::{DescribeQuorumRequest, FetchRequest, describe_quorum_request, fetch_request};
+use ottla_protocol::records::metadata::NoOpRecord;
+use ottla_raft::{CLUSTER_METADATA_TOPIC, Endpoints, LeaderAndEpoch, OffsetAndEpoch, VoterSet};
+use ottla_storage::fs::OsFileSystem;
+
+use super::{AppendError, CommittedBatch, RaftClient, RaftConfig, RaftListener, SnapshotReader};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(Debug)]
+enum Event {
+    Commit(Vec<Arc<CommittedBatch>>),
+    Snapshot(OffsetAndEpoch, usize),
+    Leader(LeaderAndEpoch),
+    Shutdown,
+}
+
+struct Recorder(Sender<Event>);
+
+impl RaftListener for Recorder {
+    fn handle_commit(&mut self, batches: &[Arc<CommittedBatch>]) {
+        let _ = self.0.send(Event::Commit(batches.to_vec()));
+    }
+    fn handle_load_snapshot(&mut self, mut snapshot: SnapshotReader) {
+        let records = snapshot.read_all().expect("the snapshot is whole");
+        let _ = self.0.send(Event::Snapshot(snapshot.snapshot_id(), records.len()));
+    }
+    fn handle_leader_change(&mut self, leader: LeaderAndEpoch) {
+        let _ = self.0.send(Event::Leader(leader));
+    }
+    fn begin_shutdown(&mut self) {
+        let _ = self.0.send(Event::Shutdown);
+    }
+}
+
+fn config(dir: &Path) -> RaftConfig {
+    let mut config = RaftConfig::new(1, Uuid::from_u128(77), "cluster".to_owned(), dir.to_owned());
+    config.static_voters = VoterSet::from_static("CONTROLLER", [(1, "localhost".to_owned(), 9093)]);
+    config.local_listeners = Endpoints::EMPTY.with("CONTROLLER", "localhost", 9093);
+    config
+}
+
+fn start(config: RaftConfig) -> (RaftClient, Receiver<Event>) {
+    let client = RaftClient::start(config, Arc::new(OsFileSystem), Arc::new(SystemTime::default())).unwrap();
+    let (sender, receiver) = channel();
+    client.register(Box::new(Recorder(sender)));
+    (client, receiver)
+}
+
+fn wait_for<T>(events: &Receiver<Event>, mut wanted: impl FnMut(Event) -> Option<T>) -> T {
+    loop {
+        let event = events.recv_timeout(PATIENCE).expect("it happens in time");
+        if let Some(found) = wanted(event) {
+            return found;
+        }
+    }
+}
+
+fn wait_for_leadership(events: &Receiver<Event>) -> i32 {
+    wait_for(events, |event| match event {
+        Event::Leader(leader) if leader.is_leader(1) => Some(leader.epoch),
+        _ => None,
+    })
+}
+
+/// Waits until the offset is committed; returns how many metadata records came on the way.
+fn wait_for_commit(events: &Receiver<Event>, offset: i64) -> usize {
+    let mut seen = 0;
+    wait_for(events, |event| {
+        let Event::Commit(batches) = event else { return None };
+        seen += batches.iter().map(|batch| batch.records.len()).sum::<usize>();
+        batches.last().filter(|last| last.last_offset >= offset).map(|_| seen)
+    })
+}
+
+fn no_op() -> ApiMessageAndVersion {
+    use ottla_protocol::records::metadata::MetadataRecord;
+    ApiMessageAndVersion { message: MetadataRecord::NoOpRecord(NoOpRecord::default()), version: 0 }
+}
+
+#[test]
+fn a_quorum_of_one_elects_itself_commits_and_survives_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let (client, events) = start(config(dir.path()));
+    assert_eq!(wait_for_leadership(&events), 1);
+    let offset = client.schedule_append(1, vec![no_op(), no_op()]).unwrap();
+    assert_eq!(offset, 2, "the leader change record comes first");
+    assert_eq!(wait_for_commit(&events, offset), 2);
+    assert_eq!(client.high_watermark(), Some(3));
+    assert!(matches!(client.schedule_append(0, vec![no_op()]), Err(AppendError::NotLeader { .. })));
+    assert!(client.shutdown(PATIENCE));
+    wait_for(&events, |event| matches!(event, Event::Shutdown).then_some(()));
+    assert!(matches!(client.schedule_append(1, vec![no_op()]), Err(AppendError::NotLeader { .. })));
+
+    let (client, events) = start(config(dir.path()));
+    assert_eq!(wait_for_leadership(&events), 2, "a leader never leads the same epoch again");
+    let offset = client.schedule_append(2, vec![no_op()]).unwrap();
+    assert_eq!(offset, 4);
+    assert_eq!(wait_for_commit(&events, offset), 1);
+    assert!(client.shutdown(PATIENCE));
+}
+
+#[test]
+fn listeners_start_from_the_latest_snapshot() {
+    let dir = tempfile::tempdir().unwrap();
+    let (client, events) = start(config(dir.path()));
+    let epoch = wait_for_leadership(&events);
+    let offset = client.schedule_append(epoch, vec![no_op(), no_op()]).unwrap();
+    wait_for_commit(&events, offset);
+    let id = OffsetAndEpoch::new(offset + 1, epoch);
+    assert!(client.create_snapshot(OffsetAndEpoch::new(offset, epoch), 5).is_err(), "inside a batch");
+    assert!(client.create_snapshot(OffsetAndEpoch::new(offset + 9, epoch), 5).is_err(), "not committed");
+    assert!(client.create_snapshot(OffsetAndEpoch::new(offset + 1, epoch + 1), 5).is_err(), "other epoch");
+    let mut writer = client.create_snapshot(id, 5).unwrap().unwrap();
+    writer.append(&[no_op(), no_op(), no_op()]).unwrap();
+    assert_eq!(client.latest_snapshot_id(), None);
+    writer.freeze().unwrap();
+    assert_eq!(client.latest_snapshot_id(), Some(id));
+    assert!(client.create_snapshot(id, 5).unwrap().is_none());
+    let offset = client.schedule_append(epoch, vec![no_op()]).unwrap();
+    wait_for_commit(&events, offset);
+    // A listener that comes late, and one of the next run.
+    let (sender, late) = channel();
+    client.register(Box::new(Recorder(sender)));
+    let check = |events: &Receiver<Event>| {
+        let found = wait_for(events, |event| match event {
+            Event::Snapshot(id, records) => Some((id, records)),
+            Event::Commit(batches) => panic!("{batches:?} came before the snapshot"),
+            Event::Leader(_) | Event::Shutdown => None,
+        });
+        assert_eq!(found, (id, 3));
+        assert_eq!(wait_for_commit(events, offset), 1);
+    };
+    check(&late);
+    assert!(client.shutdown(PATIENCE));
+    let (client, events) = start(config(dir.path()));
+    check(&events);
+    assert!(client.shutdown(PATIENCE));
+}
+
+#[test]
+fn prepared_records_wait_for_the_schedule() {
+    let dir = tempfile::tempdir().unwrap();
+    let (client, events) = start(config(dir.path()));
+    let epoch = wait_for_leadership(&events);
+    let first = client.prepare_append(epoch, vec![no_op()]).unwrap();
+    let second = client.prepare_append(epoch, vec![no_op()]).unwrap();
+    assert_eq!(second, first + 1);
+    assert_eq!(client.log_end_offset(), first);
+    client.schedule_prepared_append();
+    assert_eq!(wait_for_commit(&events, second), 2);
+    assert!(client.shutdown(PATIENCE));
+}
+
+#[tokio::test]
+async fn observers_fetch_and_are_described() {
+    let dir = tempfile::tempdir().unwrap();
+    let (client, events) = start(config(dir.path()));
+    let epoch = wait_for_leadership(&events);
+    let offset = client.schedule_append(epoch, vec![no_op()]).unwrap();
+    wait_for_commit(&events, offset);
+    let fetch = |fetch_offset: i64, last_fetched_epoch: i32, max_wait_ms: i32| FetchRequest {
+        max_wait_ms,
+        max_bytes: 1 << 20,
+        replica_state: fetch_request::ReplicaState { replica_id: 9, ..Default::default() },
+        topics: vec![fetch_request::FetchTopic {
+            topic_id: Uuid::METADATA_TOPIC_ID,
+            partitions: vec![fetch_request::FetchPartition {
+                current_leader_epoch: epoch,
+                fetch_offset,
+                last_fetched_epoch,
+                high_watermark: 2,
+                ..Default::default()
+            }],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let all = client.handle_fetch(fetch(0, 0, 0), 17).await;
+    let partition = &all.responses[0].partitions[0];
+    assert_eq!((partition.error_code, partition.high_watermark), (0, 2));
+    let bytes = partition.records.clone().unwrap().into_bytes();
+    assert_eq!(ottla_record::MemoryRecords::new(bytes).batches().count(), 2);
+    // Nothing new: the answer waits for the next append.
+    let waiting = client.handle_fetch(fetch(2, epoch, 30_000), 17);
+    let append = async { client.schedule_append(epoch, vec![no_op()]) };
+    let (news, appended) = tokio::join!(waiting, append);
+    appended.unwrap();
+    assert!(!news.responses[0].partitions[0].records.clone().unwrap().is_empty());
+    let describe = DescribeQuorumRequest {
+        topics: vec![describe_quorum_request::TopicData {
+            topic_name: CLUSTER_METADATA_TOPIC.into(),
+            partitions: vec![Default::default()],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let described = client.describe_quorum(describe, 2).await;
+    let partition = &described.topics[0].partitions[0];
+    assert_eq!((partition.leader_id, partition.leader_epoch), (1, epoch));
+    assert_eq!(partition.current_voters.len(), 1);
+    assert_eq!(partition.observers[0].replica_id, 9);
+    assert_eq!(described.nodes[0].listeners[0].port, 9093);
+    assert!(client.shutdown(PATIENCE));
+}
+
+#[test]
+fn many_appenders_share_fsyncs() {
+    let dir = tempfile::tempdir().unwrap();
+    let (client, events) = start(config(dir.path()));
+    let epoch = wait_for_leadership(&events);
+    let time = SystemTime::default();
+    let began = time.monotonic_ns();
+    let last = Mutex::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..100 {
+                    let offset = client.schedule_append(epoch, vec![no_op()]).unwrap();
+                    let mut last = last.lock().unwrap();
+                    *last = offset.max(*last);
+                }
+            });
+        }
+    });
+    assert_eq!(wait_for_commit(&events, 400), 400);
+    println!("400 appends in {} us", (time.monotonic_ns() - began) / 1_000);
+    assert!(client.shutdown(PATIENCE));
+}
+
+/// For a look by hand at what Apache Kafka left in a folder, or for its tools to look at what this leaves.
+#[test]
+#[ignore = "needs a folder in OTTLA_RAFT_DIR"]
+fn by_hand() {
+    let Ok(dir) = std::env::var("OTTLA_RAFT_DIR") else { return };
+    let mut config = config(Path::new(&dir));
+    if std::env::var("OTTLA_RAFT_DYNAMIC").is_ok() {
+        config.static_voters = VoterSet::default();
+    }
+    let meta = ottla_storage::MetaProperties::read(&OsFileSystem, Path::new(&dir)).unwrap().unwrap();
+    config.directory_id = meta.directory_id.unwrap();
+    let (client, events) = start(config);
+    let epoch = wait_for_leadership(&events);
+    println!("leads epoch {epoch}, log {}..{}", client.log_start_offset(), client.log_end_offset());
+    println!("voters {:?} kraft.version {}", client.voters(), client.kraft_version());
+    let offset = client.schedule_append(epoch, vec![no_op(), no_op()]).unwrap();
+    println!("records {}", wait_for_commit(&events, offset));
+    assert!(client.shutdown(PATIENCE));
+}
