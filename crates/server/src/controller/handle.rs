@@ -12,10 +12,11 @@ use ottla_metadata::MetadataImage;
 use ottla_protocol::messages::{
     AllocateProducerIdsRequest, AllocateProducerIdsResponse, AlterConfigsRequest, AlterConfigsResponse,
     AlterPartitionRequest, AlterPartitionResponse, AssignReplicasToDirsRequest, AssignReplicasToDirsResponse,
-    BrokerHeartbeatRequest, BrokerRegistrationRequest, ControllerRegistrationRequest, CreatePartitionsRequest,
-    CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest,
-    DeleteTopicsResponse, ElectLeadersRequest, ElectLeadersResponse, IncrementalAlterConfigsRequest,
-    IncrementalAlterConfigsResponse, UpdateFeaturesRequest, UpdateFeaturesResponse,
+    BrokerHeartbeatRequest, BrokerRegistrationRequest, ControllerRegistrationRequest,
+    CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
+    DeleteTopicsRequest, DeleteTopicsResponse, ElectLeadersRequest, ElectLeadersResponse,
+    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, UpdateFeaturesRequest,
+    UpdateFeaturesResponse,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -102,7 +103,10 @@ impl QuorumControllerHandle {
     }
 
     /// DeleteTopics of any version, by names and by ids.
-    pub async fn delete_topics(&self, request: DeleteTopicsRequest) -> Result<DeleteTopicsResponse, ApiError> {
+    pub async fn delete_topics(
+        &self,
+        request: DeleteTopicsRequest,
+    ) -> Result<DeleteTopicsResponse, ApiError> {
         self.write("deleteTopics", move |controller, _, _| Ok(controller.delete_topics(&request))).await
     }
 
@@ -129,7 +133,10 @@ impl QuorumControllerHandle {
     }
 
     /// AlterConfigs.
-    pub async fn alter_configs(&self, request: AlterConfigsRequest) -> Result<AlterConfigsResponse, ApiError> {
+    pub async fn alter_configs(
+        &self,
+        request: AlterConfigsRequest,
+    ) -> Result<AlterConfigsResponse, ApiError> {
         self.write("legacyAlterConfigs", move |controller, _, _| Ok(controller.alter_configs(&request))).await
     }
 
@@ -169,7 +176,8 @@ impl QuorumControllerHandle {
 
     /// ControllerRegistration.
     pub async fn register_controller(&self, request: ControllerRegistrationRequest) -> Result<(), ApiError> {
-        self.write("registerController", move |controller, _, _| controller.register_controller(&request)).await
+        self.write("registerController", move |controller, _, _| controller.register_controller(&request))
+            .await
     }
 
     /// UnregisterController.
@@ -202,12 +210,17 @@ impl QuorumControllerHandle {
         &self,
         request: AssignReplicasToDirsRequest,
     ) -> Result<AssignReplicasToDirsResponse, ApiError> {
-        self.write("assignReplicasToDirs", move |controller, _, _| controller.assign_replicas_to_dirs(&request))
-            .await
+        self.write("assignReplicasToDirs", move |controller, _, _| {
+            controller.assign_replicas_to_dirs(&request)
+        })
+        .await
     }
 
     /// ElectLeaders.
-    pub async fn elect_leaders(&self, request: ElectLeadersRequest) -> Result<ElectLeadersResponse, ApiError> {
+    pub async fn elect_leaders(
+        &self,
+        request: ElectLeadersRequest,
+    ) -> Result<ElectLeadersResponse, ApiError> {
         self.write("electLeaders", move |controller, _, _| controller.elect_leaders(&request)).await
     }
 

@@ -229,7 +229,14 @@ impl ControllerTask {
 
     fn handle_metadata(&mut self, event: MetadataEvent) {
         match event {
-            MetadataEvent::Commit { base_offset, last_offset, epoch, append_timestamp, size_in_bytes, records } => {
+            MetadataEvent::Commit {
+                base_offset,
+                last_offset,
+                epoch,
+                append_timestamp,
+                size_in_bytes,
+                records,
+            } => {
                 let batch = CommittedBatch {
                     base_offset,
                     last_offset,
