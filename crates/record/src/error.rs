@@ -106,7 +106,9 @@ impl RecordError {
             | Self::Truncated { .. }
             | Self::InvalidCrc { .. }
             | Self::Decompression { .. } => ErrorCode::CorruptMessage,
-            Self::UnsupportedMagic(_) => ErrorCode::UnsupportedForMessageFormat,
+            // Formats there once were are refused as Kafka refuses them; there never were others.
+            Self::UnsupportedMagic(0 | 1) => ErrorCode::InvalidRecord,
+            Self::UnsupportedMagic(_) => ErrorCode::CorruptMessage,
             Self::UnknownCompression(_) => ErrorCode::UnsupportedCompressionType,
             Self::DecompressedTooLarge { .. } => ErrorCode::MessageTooLarge,
             Self::InvalidCount(_)

@@ -71,6 +71,8 @@ fn what_is_no_batch_is_refused() {
         RecordBatch::new(broken).map(|_| ())
     };
     assert_eq!(broken(16, &[1]), Err(RecordError::UnsupportedMagic(1)));
+    assert_eq!(broken(16, &[1]).map_err(|error| error.code().code()), Err(87));
+    assert_eq!(broken(16, &[3]).map_err(|error| error.code().code()), Err(2));
     assert_eq!(broken(8, &(-1i32).to_be_bytes()), Err(RecordError::InvalidLength(-1)));
     assert_eq!(broken(8, &48i32.to_be_bytes()), Err(RecordError::InvalidLength(48)));
     let actual = good.len();
