@@ -1,1 +1,19 @@
 //! Producer, consumer and admin.
+//!
+//! [`NetworkClient`] knows the cluster and its connections; [`admin::Admin`],
+//! [`producer::KafkaProducer`] and [`consumer::KafkaConsumer`] stand on it. Properties have
+//! Kafka's names, defaults and values ([`ClientConfig`]).
+
+pub mod admin;
+mod config;
+mod connection;
+mod error;
+mod group_protocol;
+mod metadata;
+mod network_client;
+
+pub use config::{ClientConfig, CommonSettings};
+pub use connection::BrokerConnection;
+pub use error::ClientError;
+pub use metadata::{Metadata, Node, PartitionMetadata, TopicMetadata};
+pub use network_client::NetworkClient;

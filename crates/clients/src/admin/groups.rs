@@ -1,0 +1,455 @@
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use ottla_common::{ErrorCode, TopicPartition};
+use ottla_protocol::Request;
+use ottla_protocol::messages::consumer_group_describe_response::{Assignment, Member};
+use ottla_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
+use ottla_protocol::messages::offset_commit_request::{
+    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
+use ottla_protocol::messages::offset_delete_request::{
+    OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
+};
+use ottla_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
+use ottla_protocol::messages::offset_fetch_request::{OffsetFetchRequestTopic, OffsetFetchRequestTopics};
+use ottla_protocol::messages::{
+    ConsumerGroupDescribeRequest, DeleteGroupsRequest, DescribeGroupsRequest, ListGroupsRequest,
+    OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
+};
+
+use super::{Admin, OffsetAndMetadata, Outcomes};
+use crate::{ClientError, NetworkClient, group_protocol};
+
+/// A group as listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupListing {
+    /// Its name.
+    pub group_id: ByteString,
+    /// Who uses it: `consumer` for consumers, empty for groups of nothing but offsets.
+    pub protocol_type: ByteString,
+    /// `Stable`, `Empty`…; empty when the broker does not say.
+    pub state: ByteString,
+    /// `Classic`, `Consumer`…; empty when the broker does not say.
+    pub group_type: ByteString,
+}
+
+/// A group with its members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupDescription {
+    /// Its name.
+    pub group_id: ByteString,
+    /// `Classic` or `Consumer`.
+    pub group_type: &'static str,
+    /// `Stable`, `Empty`…
+    pub state: ByteString,
+    /// Who uses it.
+    pub protocol_type: ByteString,
+    /// The assignor the members agreed on.
+    pub assignor: ByteString,
+    /// Epoch of the group, in the new protocol (KIP-848).
+    pub group_epoch: Option<i32>,
+    /// Epoch of the target assignment, in the new protocol.
+    pub target_assignment_epoch: Option<i32>,
+    /// Its members.
+    pub members: Vec<MemberDescription>,
+    /// The broker that coordinates it.
+    pub coordinator: i32,
+}
+
+/// A member of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberDescription {
+    /// Its id.
+    pub member_id: ByteString,
+    /// `group.instance.id`.
+    pub group_instance_id: Option<ByteString>,
+    /// `client.id`.
+    pub client_id: ByteString,
+    /// Its address.
+    pub client_host: ByteString,
+    /// What it consumes.
+    pub assignment: Vec<TopicPartition>,
+    /// What it shall consume, in the new protocol.
+    pub target_assignment: Option<Vec<TopicPartition>>,
+    /// Its epoch, in the new protocol.
+    pub member_epoch: Option<i32>,
+    /// Whether it came by the classic protocol into a group of the new one.
+    pub upgraded: Option<bool>,
+}
+
+impl Admin {
+    /// Every group of the cluster, of these states and types (all of them for none).
+    pub async fn list_groups(
+        &self,
+        states: &[&str],
+        types: &[&str],
+    ) -> Result<Vec<GroupListing>, ClientError> {
+        let metadata = self.client.retrying("Metadata", || self.client.refresh_brokers()).await?;
+        let request = ListGroupsRequest {
+            states_filter: states.iter().map(|s| (*s).into()).collect(),
+            types_filter: types.iter().map(|t| (*t).into()).collect(),
+            ..ListGroupsRequest::default()
+        };
+        let mut groups = BTreeMap::new();
+        for node in metadata.brokers.keys() {
+            let listed = self
+                .client
+                .retrying("ListGroups", || async {
+                    let response = self.client.send_to(*node, &request).await?;
+                    ClientError::check(
+                        format!("list of groups at broker {node}"),
+                        response.error_code,
+                        None,
+                    )?;
+                    Ok(response.groups)
+                })
+                .await?;
+            for g in listed {
+                let listing = GroupListing {
+                    group_id: g.group_id.clone(),
+                    protocol_type: g.protocol_type,
+                    state: g.group_state,
+                    group_type: g.group_type,
+                };
+                groups.insert(g.group_id, listing);
+            }
+        }
+        Ok(groups.into_values().collect())
+    }
+
+    /// Groups with their members, whichever protocol they use.
+    pub async fn describe_groups(
+        &self,
+        groups: &[&str],
+    ) -> Result<Outcomes<ByteString, GroupDescription>, ClientError> {
+        let mut outcomes = Vec::new();
+        for group in groups {
+            outcomes.push(((*group).into(), self.describe_group(group).await));
+        }
+        Ok(outcomes)
+    }
+
+    /// One group with its members. A group of the new protocol answers the new request only, so
+    /// that one is asked first where the broker has it.
+    pub async fn describe_group(&self, group: &str) -> Result<GroupDescription, ClientError> {
+        let modern =
+            self.client.retrying("ConsumerGroupDescribe", || self.describe_consumer_group(group)).await;
+        match modern {
+            Err(ClientError::UnsupportedVersion { .. }) => {}
+            Err(error)
+                if matches!(
+                    error.code(),
+                    Some(ErrorCode::GroupIdNotFound | ErrorCode::UnsupportedVersion)
+                ) => {}
+            answered => return answered,
+        }
+        self.client.retrying("DescribeGroups", || self.describe_classic_group(group)).await
+    }
+
+    async fn describe_consumer_group(&self, group: &str) -> Result<GroupDescription, ClientError> {
+        let coordinator = self.client.find_coordinator(group).await?;
+        let request = ConsumerGroupDescribeRequest {
+            group_ids: vec![group.into()],
+            ..ConsumerGroupDescribeRequest::default()
+        };
+        let response = self.client.send_to(coordinator, &request).await?;
+        let g = response.groups.into_iter().next().ok_or_else(|| missing(group))?;
+        ClientError::check(format!("group {group}"), g.error_code, g.error_message.as_deref())?;
+        Ok(GroupDescription {
+            group_id: g.group_id,
+            group_type: "Consumer",
+            state: g.group_state,
+            protocol_type: "consumer".into(),
+            assignor: g.assignor_name,
+            group_epoch: Some(g.group_epoch),
+            target_assignment_epoch: Some(g.assignment_epoch),
+            members: g.members.into_iter().map(MemberDescription::of_consumer).collect(),
+            coordinator,
+        })
+    }
+
+    async fn describe_classic_group(&self, group: &str) -> Result<GroupDescription, ClientError> {
+        let coordinator = self.client.find_coordinator(group).await?;
+        let request =
+            DescribeGroupsRequest { groups: vec![group.into()], ..DescribeGroupsRequest::default() };
+        let response = self.client.send_to(coordinator, &request).await?;
+        let g: DescribedGroup = response.groups.into_iter().next().ok_or_else(|| missing(group))?;
+        ClientError::check(format!("group {group}"), g.error_code, g.error_message.as_deref())?;
+        if g.group_state == "Dead" {
+            // How older brokers say that there is no such group.
+            return Err(missing(group));
+        }
+        Ok(GroupDescription {
+            group_id: g.group_id,
+            group_type: "Classic",
+            state: g.group_state,
+            protocol_type: g.protocol_type,
+            assignor: g.protocol_data,
+            group_epoch: None,
+            target_assignment_epoch: None,
+            members: g.members.into_iter().map(MemberDescription::of_classic).collect(),
+            coordinator,
+        })
+    }
+
+    /// Deletes groups that have no member.
+    pub async fn delete_groups(&self, groups: &[&str]) -> Result<Outcomes<ByteString, ()>, ClientError> {
+        let mut outcomes = Vec::new();
+        for group in groups {
+            let request =
+                DeleteGroupsRequest { groups_names: vec![(*group).into()], ..DeleteGroupsRequest::default() };
+            let result = self
+                .at_coordinator(group, &request, |response| {
+                    let r = response.results.into_iter().next().ok_or_else(|| missing(group))?;
+                    ClientError::check(format!("group {group}"), r.error_code, r.error_message.as_deref())
+                })
+                .await;
+            outcomes.push(((*group).into(), result));
+        }
+        Ok(outcomes)
+    }
+
+    /// The committed offsets of a group: of these partitions, or all there are.
+    pub async fn list_group_offsets(
+        &self,
+        group: &str,
+        partitions: Option<&[TopicPartition]>,
+    ) -> Result<BTreeMap<TopicPartition, OffsetAndMetadata>, ClientError> {
+        self.client
+            .retrying("OffsetFetch", || async {
+                let coordinator = self.client.find_coordinator(group).await?;
+                fetch_offsets(&self.client, coordinator, group, partitions, false).await
+            })
+            .await
+    }
+
+    /// Commits offsets for a group that has no member.
+    pub async fn alter_group_offsets(
+        &self,
+        group: &str,
+        offsets: &BTreeMap<TopicPartition, OffsetAndMetadata>,
+    ) -> Result<Outcomes<TopicPartition, ()>, ClientError> {
+        let topics =
+            by_topic(offsets.iter().map(|(tp, o)| (tp, o)), |partition, o| OffsetCommitRequestPartition {
+                partition_index: partition,
+                committed_offset: o.offset,
+                committed_leader_epoch: o.leader_epoch.unwrap_or(-1),
+                committed_metadata: Some(o.metadata.clone()),
+                ..Default::default()
+            });
+        let topics: Vec<_> = topics
+            .into_iter()
+            .map(|(name, partitions)| OffsetCommitRequestTopic { name, partitions, ..Default::default() })
+            .collect();
+        self.client
+            .retrying("OffsetCommit", || async {
+                let coordinator = self.client.find_coordinator(group).await?;
+                let connection = self.client.node(coordinator).await?;
+                let version = connection.version_up_to::<OffsetCommitRequest>(NAMES_IN_COMMIT)?;
+                let request = OffsetCommitRequest {
+                    group_id: group.into(),
+                    generation_id_or_member_epoch: -1,
+                    topics: topics.clone(),
+                    ..OffsetCommitRequest::default()
+                };
+                let patience = self.client.settings().request_timeout;
+                let response = connection.send_version(&request, version, patience).await?;
+                let results = response.topics.iter().flat_map(|t| {
+                    t.partitions.iter().map(|p| (tp(&t.name, p.partition_index), p.error_code))
+                });
+                collect_outcomes(group, results)
+            })
+            .await
+    }
+
+    /// Removes committed offsets of partitions whose topic no member reads.
+    pub async fn delete_group_offsets(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+    ) -> Result<Outcomes<TopicPartition, ()>, ClientError> {
+        let topics = by_topic(partitions.iter().map(|tp| (tp, ())), |partition_index, ()| {
+            OffsetDeleteRequestPartition { partition_index, ..Default::default() }
+        });
+        let topics = topics.into_iter().map(|(name, partitions)| OffsetDeleteRequestTopic {
+            name,
+            partitions,
+            ..Default::default()
+        });
+        let request = OffsetDeleteRequest {
+            group_id: group.into(),
+            topics: topics.collect(),
+            ..OffsetDeleteRequest::default()
+        };
+        self.at_coordinator(group, &request, |response| {
+            ClientError::check(format!("group {group}"), response.error_code, None)?;
+            let results = response
+                .topics
+                .iter()
+                .flat_map(|t| t.partitions.iter().map(|p| (tp(&t.name, p.partition_index), p.error_code)));
+            collect_outcomes(group, results)
+        })
+        .await
+    }
+
+    async fn at_coordinator<R: Request, T>(
+        &self,
+        group: &str,
+        request: &R,
+        read: impl Fn(R::Response) -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
+        self.client
+            .retrying(R::NAME, || async {
+                let coordinator = self.client.find_coordinator(group).await?;
+                read(self.client.send_to(coordinator, request).await?)
+            })
+            .await
+    }
+}
+
+/// From the next version on, topics are named by their ids.
+pub(crate) const NAMES_IN_COMMIT: i16 = 9;
+const NAMES_IN_FETCH: i16 = 9;
+
+/// Asks a coordinator for committed offsets; partitions without one are left out.
+pub(crate) async fn fetch_offsets(
+    client: &NetworkClient,
+    coordinator: i32,
+    group: &str,
+    partitions: Option<&[TopicPartition]>,
+    require_stable: bool,
+) -> Result<BTreeMap<TopicPartition, OffsetAndMetadata>, ClientError> {
+    const BATCHED: i16 = 8;
+    let connection = client.node(coordinator).await?;
+    let version = connection.version_up_to::<OffsetFetchRequest>(NAMES_IN_FETCH)?;
+    let topics = partitions.map(|p| by_topic(p.iter().map(|tp| (tp, ())), |partition, ()| partition));
+    let require_stable = require_stable && version >= 7;
+    let mut request = OffsetFetchRequest { require_stable, ..OffsetFetchRequest::default() };
+    if version >= BATCHED {
+        let topics = topics.map(|topics| {
+            let topic = |(name, partition_indexes)| OffsetFetchRequestTopics {
+                name,
+                partition_indexes,
+                ..Default::default()
+            };
+            topics.into_iter().map(topic).collect()
+        });
+        request.groups =
+            vec![OffsetFetchRequestGroup { group_id: group.into(), topics, ..Default::default() }];
+    } else {
+        request.group_id = group.into();
+        request.topics = topics.map(|topics| {
+            let topic = |(name, partition_indexes)| OffsetFetchRequestTopic {
+                name,
+                partition_indexes,
+                ..Default::default()
+            };
+            topics.into_iter().map(topic).collect()
+        });
+    }
+    let response = connection.send_version(&request, version, client.settings().request_timeout).await?;
+    let mut offsets = Vec::new();
+    let what = || format!("group {group}");
+    if version >= BATCHED {
+        let answer = response.groups.into_iter().next().ok_or_else(|| missing(group))?;
+        ClientError::check(what(), answer.error_code, None)?;
+        for t in answer.topics {
+            for p in t.partitions {
+                let offset = OffsetAndMetadata::new(p.committed_offset, p.committed_leader_epoch, p.metadata);
+                offsets.push((tp(&t.name, p.partition_index), p.error_code, offset));
+            }
+        }
+    } else {
+        ClientError::check(what(), response.error_code, None)?;
+        for t in response.topics {
+            for p in t.partitions {
+                let offset = OffsetAndMetadata::new(p.committed_offset, p.committed_leader_epoch, p.metadata);
+                offsets.push((tp(&t.name, p.partition_index), p.error_code, offset));
+            }
+        }
+    }
+    let mut committed = BTreeMap::new();
+    for (tp, error, offset) in offsets {
+        ClientError::check(format!("offset of {tp} in group {group}"), error, None)?;
+        if offset.offset >= 0 {
+            committed.insert(tp, offset);
+        }
+    }
+    Ok(committed)
+}
+
+fn collect_outcomes(
+    group: &str,
+    results: impl Iterator<Item = (TopicPartition, i16)>,
+) -> Result<Outcomes<TopicPartition, ()>, ClientError> {
+    let mut outcomes = Vec::new();
+    for (tp, error) in results {
+        let result = ClientError::check(format!("offset of {tp} in group {group}"), error, None);
+        match result {
+            // The coordinator moved or loads: the whole request goes again.
+            Err(error) if error.is_retriable() => return Err(error),
+            result => outcomes.push((tp, result)),
+        }
+    }
+    Ok(outcomes)
+}
+
+pub(crate) fn tp(topic: &str, partition: i32) -> TopicPartition {
+    TopicPartition::new(topic, partition)
+}
+
+/// Sorts partitions into topics, as requests want them.
+pub(crate) fn by_topic<'a, T, U>(
+    partitions: impl Iterator<Item = (&'a TopicPartition, T)>,
+    mut make: impl FnMut(i32, T) -> U,
+) -> BTreeMap<ByteString, Vec<U>> {
+    let mut topics: BTreeMap<ByteString, Vec<U>> = BTreeMap::new();
+    for (tp, value) in partitions {
+        topics.entry((&*tp.topic).into()).or_default().push(make(tp.partition, value));
+    }
+    topics
+}
+
+fn missing(group: &str) -> ClientError {
+    ClientError::api(format!("group {group}"), ErrorCode::GroupIdNotFound, None)
+}
+
+impl MemberDescription {
+    fn of_classic(m: DescribedGroupMember) -> Self {
+        Self {
+            member_id: m.member_id,
+            group_instance_id: m.group_instance_id,
+            client_id: m.client_id,
+            client_host: m.client_host,
+            assignment: classic_assignment(&m.member_assignment),
+            target_assignment: None,
+            member_epoch: None,
+            upgraded: None,
+        }
+    }
+
+    fn of_consumer(m: Member) -> Self {
+        Self {
+            member_id: m.member_id,
+            group_instance_id: m.instance_id,
+            client_id: m.client_id,
+            client_host: m.client_host,
+            assignment: consumer_assignment(&m.assignment),
+            target_assignment: Some(consumer_assignment(&m.target_assignment)),
+            member_epoch: Some(m.member_epoch),
+            upgraded: (m.member_type >= 0).then_some(m.member_type == 0),
+        }
+    }
+}
+
+/// Members that are no consumers keep something else there; it is not shown.
+fn classic_assignment(bytes: &Bytes) -> Vec<TopicPartition> {
+    group_protocol::decode_assignment(bytes).unwrap_or_default()
+}
+
+fn consumer_assignment(assignment: &Assignment) -> Vec<TopicPartition> {
+    let topics = assignment.topic_partitions.iter();
+    topics.flat_map(|t| t.partitions.iter().map(|p| tp(&t.topic_name, *p))).collect()
+}

@@ -1,0 +1,204 @@
+use std::io;
+use std::time::Duration;
+
+use ottla_common::ErrorCode;
+use ottla_protocol::{ApiKey, DecodeError, EncodeError};
+use ottla_record::{BuildError, RecordError};
+
+/// What can go wrong between a client and its cluster.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ClientError {
+    /// A property that cannot be used.
+    #[error("{key}={value} cannot be used: {expected}")]
+    Config {
+        /// The property.
+        key: String,
+        /// What it was set to.
+        value: String,
+        /// What is allowed.
+        expected: String,
+    },
+    /// Nobody answers at an address.
+    #[error(
+        "cannot connect to {address}: {reason}; check that the server runs and that the address is right"
+    )]
+    Connect {
+        /// Where.
+        address: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// The connection ended before the answer came.
+    #[error("{address} closed the connection{}", during(*.api))]
+    Disconnected {
+        /// Who.
+        address: String,
+        /// What it was asked.
+        api: Option<ApiKey>,
+    },
+    /// No answer in time.
+    #[error("no answer from {address} to {api:?} within {} ms; raise request.timeout.ms if it is only slow", waited.as_millis())]
+    RequestTimeout {
+        /// Who.
+        address: String,
+        /// What it was asked.
+        api: ApiKey,
+        /// For how long.
+        waited: Duration,
+    },
+    /// The time for the whole operation is over; `cause` is what the last attempt said.
+    #[error("{what} did not succeed within {} ms: {cause}", waited.as_millis())]
+    Timeout {
+        /// What was tried.
+        what: String,
+        /// For how long.
+        waited: Duration,
+        /// The last failure.
+        cause: String,
+    },
+    /// Broker and client have no version of an API in common.
+    #[error("{address} does not support {api:?} in a version this client can use ({offered})")]
+    UnsupportedVersion {
+        /// Who.
+        address: String,
+        /// Which API.
+        api: ApiKey,
+        /// What it does support.
+        offered: String,
+    },
+    /// The broker said no.
+    #[error("{what}: {message} ({code})")]
+    Api {
+        /// What was asked.
+        what: String,
+        /// Why not.
+        code: ErrorCode,
+        /// The broker's own words, or ours when it had none.
+        message: String,
+    },
+    /// Bytes that make no sense.
+    #[error("unreadable answer from {address} to {api:?}: {source}")]
+    Decode {
+        /// Who.
+        address: String,
+        /// To what.
+        api: ApiKey,
+        /// What is wrong with it.
+        source: DecodeError,
+    },
+    /// A request that has no bytes in the version the broker speaks.
+    #[error("cannot ask {address} for {api:?}: {source}")]
+    Encode {
+        /// Whom.
+        address: String,
+        /// What.
+        api: ApiKey,
+        /// Why not.
+        source: EncodeError,
+    },
+    /// A record batch that cannot be read.
+    #[error("corrupt records in {partition}: {source}")]
+    Records {
+        /// Where.
+        partition: String,
+        /// What is wrong with them.
+        source: RecordError,
+    },
+    /// A record batch that cannot be written.
+    #[error("cannot write records for {partition}: {reason}")]
+    Build {
+        /// Where to.
+        partition: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The client was closed.
+    #[error("the client is closed")]
+    Closed,
+    /// A call that does not fit the client's state.
+    #[error("{0}")]
+    IllegalState(String),
+}
+
+fn during(api: Option<ApiKey>) -> String {
+    api.map_or_else(String::new, |api| format!(" before it answered {api:?}"))
+}
+
+impl ClientError {
+    /// An error the broker answered, with its own words where it has some.
+    pub fn api(what: impl Into<String>, code: ErrorCode, message: Option<&str>) -> Self {
+        let message = message.filter(|m| !m.is_empty()).unwrap_or_else(|| explain(code)).to_owned();
+        Self::Api { what: what.into(), code, message }
+    }
+
+    /// Fails unless `code` is no error.
+    pub fn check(what: impl Into<String>, code: i16, message: Option<&str>) -> Result<(), Self> {
+        match ErrorCode::from_code(code) {
+            ErrorCode::None => Ok(()),
+            code => Err(Self::api(what, code, message)),
+        }
+    }
+
+    pub(crate) fn connect(address: &str, error: &io::Error) -> Self {
+        Self::Connect { address: address.to_owned(), reason: error.to_string() }
+    }
+
+    pub(crate) fn build(partition: impl ToString, error: &BuildError) -> Self {
+        Self::Build { partition: partition.to_string(), reason: error.to_string() }
+    }
+
+    /// The broker's error code, when it answered with one.
+    pub fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Api { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// Whether the same request may succeed later or elsewhere.
+    pub fn is_retriable(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Disconnected { .. } | Self::RequestTimeout { .. } => true,
+            // Most often a typo; those who create topics by asking for them wait on their own.
+            Self::Api { code: ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId, .. } => false,
+            Self::Api { code, .. } => code.is_retriable(),
+            _ => false,
+        }
+    }
+}
+
+/// A sentence for the codes that brokers often send without one.
+fn explain(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::UnknownTopicOrPartition => "this server does not host this topic-partition",
+        ErrorCode::UnknownTopicId => "this server does not host this topic id",
+        ErrorCode::NotLeaderOrFollower => "the broker asked is not the leader of the partition",
+        ErrorCode::LeaderNotAvailable => "there is no leader for the partition at the moment",
+        ErrorCode::OffsetOutOfRange => "the offset is outside of what the log holds",
+        ErrorCode::MessageTooLarge => {
+            "the record batch is larger than the server accepts (max.message.bytes)"
+        }
+        ErrorCode::CoordinatorNotAvailable => "the coordinator is not available",
+        ErrorCode::CoordinatorLoadInProgress => "the coordinator is loading and cannot answer yet",
+        ErrorCode::NotCoordinator => "the broker asked is not the coordinator",
+        ErrorCode::NonEmptyGroup => "the group still has members",
+        ErrorCode::GroupIdNotFound => "the group does not exist",
+        ErrorCode::GroupSubscribedToTopic => "members of the group are subscribed to the topic",
+        ErrorCode::UnknownMemberId => {
+            "the group does not know this member; it was probably removed for being silent"
+        }
+        ErrorCode::IllegalGeneration => "the group has rebalanced since",
+        ErrorCode::RebalanceInProgress => "the group is rebalancing",
+        ErrorCode::TopicAlreadyExists => "the topic already exists",
+        ErrorCode::InvalidTopicException => "the name is no valid topic name",
+        ErrorCode::TopicAuthorizationFailed => "not allowed on this topic",
+        ErrorCode::GroupAuthorizationFailed => "not allowed on this group",
+        ErrorCode::ClusterAuthorizationFailed => "not allowed on this cluster",
+        ErrorCode::UnsupportedVersion => "the broker does not support this version of the request",
+        ErrorCode::InvalidProducerEpoch | ErrorCode::ProducerFenced => "a newer producer has taken over",
+        ErrorCode::OutOfOrderSequenceNumber => "the broker misses records that came before",
+        ErrorCode::RequestTimedOut => "the broker could not do it in time",
+        ErrorCode::UnknownServerError => "the server met an unexpected error; its log says more",
+        _ => "the request was refused",
+    }
+}
