@@ -3,13 +3,24 @@
 //! Every tool takes the flags, prints the columns and ends with the exit status of the script of the same
 //! name in Apache Kafka, because scripts depend on all three.
 
+mod broker_api_versions;
 mod cluster;
+mod configs;
+mod consumer_groups;
+mod delete_records;
 mod dump_log;
 mod error;
+mod features;
 mod filter;
+mod get_offsets;
 mod install;
+mod log_dirs;
+mod metadata_quorum;
+mod offsets;
 mod options;
 mod output;
+mod quotas;
+mod table;
 mod topics;
 
 use error::{Result, ToolError};
@@ -36,10 +47,58 @@ static TOOLS: &[Tool] = &[
         run: topics::run,
     },
     Tool {
+        name: "configs",
+        summary: "read and change configuration",
+        parser: Some(&configs::PARSER),
+        run: configs::run,
+    },
+    Tool {
+        name: "consumer-groups",
+        summary: "list, describe, reset and delete consumer groups",
+        parser: Some(&consumer_groups::PARSER),
+        run: consumer_groups::run,
+    },
+    Tool {
+        name: "get-offsets",
+        summary: "show the offsets of partitions",
+        parser: Some(&get_offsets::PARSER),
+        run: get_offsets::run,
+    },
+    Tool {
+        name: "delete-records",
+        summary: "delete records before an offset",
+        parser: Some(&delete_records::PARSER),
+        run: delete_records::run,
+    },
+    Tool {
+        name: "log-dirs",
+        summary: "show what lies in log directories",
+        parser: Some(&log_dirs::PARSER),
+        run: log_dirs::run,
+    },
+    Tool {
         name: "dump-log",
         summary: "show segments, snapshots and indexes",
         parser: Some(&dump_log::PARSER),
         run: dump_log::run,
+    },
+    Tool {
+        name: "metadata-quorum",
+        summary: "show the quorum of controllers",
+        parser: Some(&metadata_quorum::PARSER),
+        run: metadata_quorum::run,
+    },
+    Tool {
+        name: "broker-api-versions",
+        summary: "show which APIs brokers serve",
+        parser: Some(&broker_api_versions::PARSER),
+        run: broker_api_versions::run,
+    },
+    Tool {
+        name: "features",
+        summary: "show and change feature levels",
+        parser: Some(&features::PARSER),
+        run: features::run,
     },
     Tool {
         name: "install-tools",

@@ -1,0 +1,310 @@
+//! `--reset-offsets`: move a group that nobody is in.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ottla_common::ErrorCode;
+use ottla_protocol::messages::OffsetCommitRequest;
+use ottla_protocol::messages::offset_commit_request::{
+    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
+
+use super::duration::{parse_datetime, parse_duration};
+use super::{chosen, group, parse_topics, print_error};
+use crate::cluster::{Cluster, default_message};
+use crate::error::{Result, failed, usage};
+use crate::offsets::{EARLIEST, LATEST, PartitionInfo, TopicPartition, list_offsets, name_of, partitions_of};
+use crate::options::Options;
+use crate::output::{errln, out, outln};
+
+type Offsets = BTreeMap<TopicPartition, i64>;
+type Known = BTreeMap<TopicPartition, PartitionInfo>;
+
+pub(super) fn run(cluster: &mut Cluster, options: &Options) -> Result {
+    let mut plans: BTreeMap<String, Offsets> = BTreeMap::new();
+    for id in chosen(cluster, options)? {
+        let state = match group::describe(cluster, &id) {
+            Ok(group) => group.state,
+            // A group that does not exist yet may be given offsets.
+            Err(error) if error.to_string().contains("GroupIdNotFoundException") => "Dead".to_owned(),
+            Err(error) => return Err(error),
+        };
+        if !matches!(state.as_str(), "Empty" | "Dead") {
+            print_error(&format!(
+                "Assignments can only be reset if the group '{id}' is inactive, but the current state is {state}."
+            ));
+            plans.insert(id, Offsets::new());
+            continue;
+        }
+        let plan = plan(cluster, options, &id)?;
+        if options.has("execute") && !options.has("dry-run") {
+            commit(cluster, &id, &plan)?;
+        }
+        plans.insert(id, plan);
+    }
+    if options.has("export") {
+        export(&plans, options)
+    } else {
+        print(&plans)
+    }
+    Ok(())
+}
+
+fn partitions_to_reset(cluster: &mut Cluster, options: &Options, id: &str) -> Result<Vec<TopicPartition>> {
+    if options.has("all-topics") {
+        return Ok(group::committed(cluster, id)?.into_keys().collect());
+    }
+    if options.has("topic") {
+        return parse_topics(cluster, options.many("topic"));
+    }
+    if options.has("from-file") {
+        return Ok(Vec::new());
+    }
+    usage("One of the reset scopes should be defined: --all-topics, --topic.")
+}
+
+/// Leaders of these partitions, all of which must exist and have one.
+fn known(cluster: &mut Cluster, partitions: &[TopicPartition]) -> Result<Known> {
+    if partitions.is_empty() {
+        return Ok(Known::new());
+    }
+    let mut topics: Vec<String> = partitions.iter().map(|(topic, _)| topic.clone()).collect();
+    topics.sort();
+    topics.dedup();
+    let mut known = partitions_of(cluster, Some(&topics))?;
+    let refuse = |wrong: Vec<String>, what: &str| match wrong.is_empty() {
+        true => Ok(()),
+        false => failed(format!("The partitions \"{}\" {what}", wrong.join(","))),
+    };
+    refuse(partitions.iter().filter(|p| !known.contains_key(*p)).map(name_of).collect(), "do not exist")?;
+    known.retain(|partition, _| partitions.contains(partition));
+    let leaderless = known.iter().filter(|(_, info)| info.leader < 0);
+    refuse(leaderless.map(|(partition, _)| name_of(partition)).collect(), "have no leader")?;
+    Ok(known)
+}
+
+fn offsets_at(cluster: &mut Cluster, known: &Known, timestamp: i64) -> Result<Offsets> {
+    let mut offsets = Offsets::new();
+    for (partition, listed) in list_offsets(cluster, known, timestamp)? {
+        match listed {
+            Ok(listed) => drop(offsets.insert(partition, listed.offset)),
+            Err(code) => {
+                return failed(format!("{}: {}", name_of(&partition), default_message(code)));
+            }
+        }
+    }
+    Ok(offsets)
+}
+
+fn plan(cluster: &mut Cluster, options: &Options, id: &str) -> Result<Offsets> {
+    let partitions = partitions_to_reset(cluster, options, id)?;
+    let leaders = known(cluster, &partitions)?;
+    if let Some(offset) = options.number::<i64>("to-offset")? {
+        return within_range(cluster, partitions.into_iter().map(|partition| (partition, offset)).collect());
+    }
+    if options.has("to-earliest") {
+        return offsets_at(cluster, &leaders, EARLIEST);
+    }
+    if options.has("to-latest") {
+        return offsets_at(cluster, &leaders, LATEST);
+    }
+    if let Some(shift) = options.number::<i64>("shift-by")? {
+        return shifted(cluster, id, &partitions, shift);
+    }
+    if let Some(text) = options.one("to-datetime")? {
+        return match parse_datetime(text) {
+            Some(timestamp) => at_time(cluster, &leaders, timestamp),
+            None => usage(format!("'{text}' is no point in time such as 2026-11-21T05:30:00.000")),
+        };
+    }
+    if let Some(text) = options.one("by-duration")? {
+        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
+        return match parse_duration(text) {
+            Some(duration) => at_time(cluster, &leaders, now_ms - duration),
+            None => usage(format!("'{text}' is no duration such as P1DT2H30M")),
+        };
+    }
+    if let Some(path) = options.one("from-file")? {
+        return from_file(cluster, options, id, path);
+    }
+    if options.has("to-current") {
+        return current(cluster, id, &partitions);
+    }
+    usage(
+        "Option '[reset-offsets]' requires one of the following scenarios: [[to-offset], [shift-by], \
+         [to-datetime], [by-duration], [to-earliest], [to-latest], [to-current], [from-file]]",
+    )
+}
+
+/// Offsets outside of a log become its nearest end.
+fn within_range(cluster: &mut Cluster, wanted: Offsets) -> Result<Offsets> {
+    let partitions: Vec<_> = wanted.keys().cloned().collect();
+    let leaders = known(cluster, &partitions)?;
+    let starts = offsets_at(cluster, &leaders, EARLIEST)?;
+    let ends = offsets_at(cluster, &leaders, LATEST)?;
+    let mut result = Offsets::new();
+    for (partition, offset) in wanted {
+        let (start, end) =
+            (starts.get(&partition).copied().unwrap_or(0), ends.get(&partition).copied().unwrap_or(0));
+        let name = name_of(&partition);
+        let fitting = if offset > end {
+            errln!(
+                "New offset ({offset}) is higher than latest offset for topic partition {name}. Value will be set to {end}."
+            );
+            end
+        } else if offset < start {
+            errln!(
+                "New offset ({offset}) is lower than earliest offset for topic partition {name}. Value will be set to {start}."
+            );
+            start
+        } else {
+            offset
+        };
+        result.insert(partition, fitting);
+    }
+    Ok(result)
+}
+
+fn shifted(cluster: &mut Cluster, id: &str, partitions: &[TopicPartition], shift: i64) -> Result<Offsets> {
+    let committed = group::committed(cluster, id)?;
+    let mut wanted = Offsets::new();
+    for partition in partitions {
+        let Some(current) = committed.get(partition) else {
+            return usage(format!(
+                "Cannot shift offset for partition {} since there is no current committed offset",
+                name_of(partition)
+            ));
+        };
+        wanted.insert(partition.clone(), current.offset.saturating_add(shift));
+    }
+    within_range(cluster, wanted)
+}
+
+fn at_time(cluster: &mut Cluster, leaders: &Known, timestamp: i64) -> Result<Offsets> {
+    let mut offsets = offsets_at(cluster, leaders, timestamp)?;
+    let none: Known =
+        leaders.iter().filter(|(p, _)| offsets.get(*p) == Some(&-1)).map(|(p, i)| (p.clone(), *i)).collect();
+    for (topic, partition) in none.keys() {
+        outln!(
+            "\nWarn: Partition {partition} from topic {topic} is empty. Falling back to latest known offset."
+        );
+    }
+    offsets.extend(offsets_at(cluster, &none, LATEST)?);
+    Ok(offsets)
+}
+
+fn current(cluster: &mut Cluster, id: &str, partitions: &[TopicPartition]) -> Result<Offsets> {
+    let committed = group::committed(cluster, id)?;
+    let (with, without): (Vec<_>, Vec<_>) =
+        partitions.iter().cloned().partition(|p| committed.contains_key(p));
+    let leaders = known(cluster, &without)?;
+    let mut offsets = offsets_at(cluster, &leaders, LATEST)?;
+    offsets.extend(with.into_iter().map(|partition| {
+        let offset = committed.get(&partition).map_or(0, |committed| committed.offset);
+        (partition, offset)
+    }));
+    Ok(offsets)
+}
+
+/// Lines of `topic,partition,offset` for one group, or of `group,topic,partition,offset`.
+fn from_file(cluster: &mut Cluster, options: &Options, id: &str, path: &str) -> Result<Offsets> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => return failed(format!("{path}: {error}")),
+    };
+    let single = options.many("group").len() == 1;
+    let mut wanted = Offsets::new();
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        let cells: Vec<&str> = line.split(',').map(|cell| cell.trim().trim_matches('"')).collect();
+        let (group, topic, partition, offset) = match cells.as_slice() {
+            [topic, partition, offset] if single => (id, *topic, *partition, *offset),
+            [group, topic, partition, offset] => (*group, *topic, *partition, *offset),
+            _ => {
+                return failed(format!("{path}: `{line}` is not of the form [group,]topic,partition,offset"));
+            }
+        };
+        let (Ok(partition), Ok(offset)) = (partition.parse(), offset.parse()) else {
+            return failed(format!("{path}: `{line}` is not of the form [group,]topic,partition,offset"));
+        };
+        if group == id {
+            wanted.insert((topic.to_owned(), partition), offset);
+        }
+    }
+    if wanted.is_empty() {
+        print_error(&format!("No reset plan for group {id} found."));
+        return Ok(wanted);
+    }
+    within_range(cluster, wanted)
+}
+
+fn commit(cluster: &mut Cluster, id: &str, plan: &Offsets) -> Result {
+    if plan.is_empty() {
+        return Ok(());
+    }
+    let ids: BTreeMap<String, ottla_common::Uuid> =
+        group::topic_names(cluster)?.into_iter().map(|(id, name)| (name, id)).collect();
+    let mut topics: BTreeMap<&str, Vec<OffsetCommitRequestPartition>> = BTreeMap::new();
+    for ((topic, partition), offset) in plan {
+        topics.entry(topic).or_default().push(OffsetCommitRequestPartition {
+            partition_index: *partition,
+            committed_offset: *offset,
+            committed_metadata: Some(bytestring::ByteString::new()),
+            ..OffsetCommitRequestPartition::default()
+        });
+    }
+    let topic = |(name, partitions): (&str, Vec<_>)| OffsetCommitRequestTopic {
+        name: name.into(),
+        topic_id: ids.get(name).copied().unwrap_or_default(),
+        partitions,
+        ..OffsetCommitRequestTopic::default()
+    };
+    let request = OffsetCommitRequest {
+        group_id: id.into(),
+        generation_id_or_member_epoch: -1,
+        topics: topics.into_iter().map(topic).collect(),
+        ..OffsetCommitRequest::default()
+    };
+    let coordinator = cluster.group_coordinator(id)?;
+    let response = cluster.node(coordinator, &request)?;
+    for topic in &response.topics {
+        for partition in &topic.partitions {
+            let code = ErrorCode::from_code(partition.error_code);
+            if !code.is_none() {
+                return failed(format!(
+                    "Failed altering group offsets for the following partitions: [{}-{}] ({})",
+                    topic.name,
+                    partition.partition_index,
+                    default_message(code)
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn export(plans: &BTreeMap<String, Offsets>, options: &Options) {
+    let single = options.many("group").len() == 1;
+    for (id, plan) in plans {
+        for ((topic, partition), offset) in plan {
+            let group = if single { String::new() } else { format!("{id},") };
+            outln!("{group}{topic},{partition},{offset}");
+        }
+    }
+    outln!();
+}
+
+fn print(plans: &BTreeMap<String, Offsets>) {
+    let width = |least: usize, texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0).max(least);
+    let group_width = width(15, &mut plans.keys().map(String::len));
+    let topic_width =
+        width(15, &mut plans.values().flat_map(|plan| plan.keys().map(|(topic, _)| topic.len())));
+    if !plans.is_empty() {
+        out!("\n{:<group_width$} {:<topic_width$} {:<10} {}", "GROUP", "TOPIC", "PARTITION", "NEW-OFFSET");
+    }
+    for (id, plan) in plans {
+        for ((topic, partition), offset) in plan {
+            out!("\n{id:<group_width$} {topic:<topic_width$} {partition:<10} {offset}");
+        }
+    }
+    outln!();
+}

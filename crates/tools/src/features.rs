@@ -1,0 +1,291 @@
+//! `features`: what the cluster as a whole has agreed to do, as `kafka-features.sh` does.
+
+use std::collections::BTreeMap;
+
+use ottla_common::ErrorCode;
+use ottla_metadata::{Feature, MetadataVersion};
+use ottla_protocol::messages::update_features_request::FeatureUpdateKey;
+use ottla_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse, UpdateFeaturesRequest};
+
+use crate::cluster::refusal;
+use crate::error::{Result, ToolError, failed};
+use crate::metadata_quorum::connect;
+use crate::options::{Options, Parser, flag, value};
+use crate::output::{errln, outln};
+
+const REQUEST_TIMEOUT_MS: i32 = 60_000;
+
+pub(crate) const PARSER: Parser = Parser {
+    purpose: "kafka-features [--bootstrap-server S | --bootstrap-controller S] [--command-config F] \
+              {describe,upgrade,downgrade,disable,version-mapping,feature-dependencies}",
+    options: &[
+        value("bootstrap-server", "servers", "Brokers to connect to."),
+        value("bootstrap-controller", "servers", "Controllers to connect to."),
+        value("command-config", "file", "Property file with settings of the client."),
+        value("node-id", "id", "describe: ask this node."),
+        value("metadata", "version", "DEPRECATED: the metadata.version to go to, such as 4.4-IV2."),
+        value("release-version", "version", "The release to bring all features to."),
+        value("feature", "feature=level", "A feature and its level; may be repeated."),
+        flag("unsafe", "Go down even where metadata may be lost."),
+        flag("dry-run", "Only check the change."),
+    ],
+};
+
+const COMMANDS: &str =
+    "'describe', 'upgrade', 'downgrade', 'disable', 'version-mapping', 'feature-dependencies'";
+
+/// How a level may change, by its number on the wire (KIP-778).
+#[derive(Debug, Clone, Copy)]
+enum UpgradeType {
+    Upgrade = 1,
+    SafeDowngrade = 2,
+    UnsafeDowngrade = 3,
+}
+
+/// Runs the tool.
+pub(crate) fn run(args: &[String]) -> Result {
+    let options = PARSER.parse_or_help(args).map_err(|error| match error {
+        ToolError::Usage(message) if !message.starts_with("kafka-features") => {
+            ToolError::Arguments(format!("Command line error: {message}. Type --help for help."))
+        }
+        other => other,
+    })?;
+    let Some(command) = options.rest.first() else {
+        return Err(command_line_error("too few arguments"));
+    };
+    let downgrade =
+        if options.has("unsafe") { UpgradeType::UnsafeDowngrade } else { UpgradeType::SafeDowngrade };
+    match command.as_str() {
+        "version-mapping" => version_mapping(&options),
+        "feature-dependencies" => feature_dependencies(&options),
+        _ if !options.has_any(&["bootstrap-server", "bootstrap-controller"]) => {
+            Err(command_line_error("You must specify either --bootstrap-controller or --bootstrap-server."))
+        }
+        "describe" => describe(&options),
+        "upgrade" => change("upgrade", UpgradeType::Upgrade, &options),
+        "downgrade" => change("downgrade", downgrade, &options),
+        "disable" => disable(downgrade, &options),
+        other => {
+            let text = format!("argument command: invalid choice: '{other}' (choose from {COMMANDS})");
+            Err(command_line_error(&text))
+        }
+    }
+}
+
+fn command_line_error(text: &str) -> ToolError {
+    ToolError::Arguments(format!("Command line error: {text}. Type --help for help."))
+}
+
+fn level_text(feature: &str, level: i16) -> String {
+    if feature != MetadataVersion::FEATURE_NAME {
+        return level.to_string();
+    }
+    MetadataVersion::from_feature_level(level).map_or_else(|| format!("UNKNOWN {level}"), |v| v.to_string())
+}
+
+fn describe(options: &Options) -> Result {
+    let node: Option<i32> = options.number("node-id")?;
+    if let Some(id) = node.filter(|id| *id < 0) {
+        return failed(format!("Invalid node id {id}: must be non-negative."));
+    }
+    let mut cluster = connect(options)?;
+    let versions: ApiVersionsResponse = match node {
+        Some(id) => cluster.api_versions(id)?,
+        None => {
+            let request = ApiVersionsRequest {
+                client_software_name: "ottla".into(),
+                client_software_version: crate::KAFKA_VERSION.into(),
+                ..ApiVersionsRequest::default()
+            };
+            cluster.any(&request)?
+        }
+    };
+    let mut supported: Vec<_> = versions.supported_features.iter().collect();
+    supported.sort_by(|a, b| a.name.cmp(&b.name));
+    let epoch = match versions.finalized_features_epoch {
+        -1 => "-".to_owned(),
+        epoch => epoch.to_string(),
+    };
+    for feature in supported {
+        let finalized = versions.finalized_features.iter().find(|f| f.name == feature.name);
+        outln!(
+            "Feature: {:<40}  SupportedMinVersion: {:<15}  SupportedMaxVersion: {:<15}  \
+             FinalizedVersionLevel: {:<15}  Epoch: {epoch}",
+            feature.name,
+            level_text(&feature.name, feature.min_version),
+            level_text(&feature.name, feature.max_version),
+            level_text(&feature.name, finalized.map_or(0, |f| f.max_version_level)),
+        );
+    }
+    Ok(())
+}
+
+fn metadata_version(text: &str) -> Result<MetadataVersion> {
+    match MetadataVersion::from_version_string(text) {
+        Some(version) => Ok(version),
+        None => failed(format!(
+            "Unknown metadata.version '{text}'. Supported metadata.version are: {}",
+            MetadataVersion::all().map(|version| version.to_string()).collect::<Vec<_>>().join(", ")
+        )),
+    }
+}
+
+fn name_and_level(text: &str) -> Result<(&str, i16)> {
+    let Some((name, level)) = text.split_once('=') else {
+        return failed(format!("Can't parse feature=level string {text}: equals sign not found."));
+    };
+    match level.trim().parse() {
+        Ok(number) => Ok((name.trim(), number)),
+        Err(_) => failed(format!(
+            "Can't parse feature=level string {text}: unable to parse {} as a short.",
+            level.trim()
+        )),
+    }
+}
+
+fn change(verb: &str, kind: UpgradeType, options: &Options) -> Result {
+    let mut updates = BTreeMap::new();
+    match options.one("release-version")? {
+        Some(_) if options.has_any(&["metadata", "feature"]) => {
+            return failed("Can not specify `release-version` with other feature flags.");
+        }
+        Some(release) => {
+            let version = metadata_version(release)?;
+            updates.insert(MetadataVersion::FEATURE_NAME.to_owned(), version.feature_level());
+            for feature in Feature::ALL {
+                let level = feature.default_level(version);
+                if level > 0 || !matches!(kind, UpgradeType::Upgrade) {
+                    updates.insert(feature.feature_name().to_owned(), level);
+                }
+            }
+        }
+        None => {
+            if let Some(version) = options.one("metadata")? {
+                outln!(" `metadata` flag is deprecated and may be removed in a future release.");
+                let level = metadata_version(version)?.feature_level();
+                updates.insert(MetadataVersion::FEATURE_NAME.to_owned(), level);
+            }
+            for text in options.many("feature") {
+                let (name, level) = name_and_level(text)?;
+                if updates.insert(name.to_owned(), level).is_some() {
+                    return failed(format!("Feature {name} was specified more than once."));
+                }
+            }
+        }
+    }
+    update(verb, kind, &updates, options)
+}
+
+fn disable(kind: UpgradeType, options: &Options) -> Result {
+    let mut updates = BTreeMap::new();
+    for name in options.many("feature") {
+        if updates.insert(name.clone(), 0).is_some() {
+            return failed(format!("Feature {name} was specified more than once."));
+        }
+    }
+    update("disable", kind, &updates, options)
+}
+
+fn update(verb: &str, kind: UpgradeType, updates: &BTreeMap<String, i16>, options: &Options) -> Result {
+    if updates.is_empty() {
+        return failed(format!("You must specify at least one feature to {verb}"));
+    }
+    let dry_run = options.has("dry-run");
+    let mut cluster = connect(options)?;
+    let key = |(name, level): (&String, &i16)| FeatureUpdateKey {
+        feature: name.as_str().into(),
+        max_version_level: *level,
+        upgrade_type: kind as i8,
+        ..FeatureUpdateKey::default()
+    };
+    let request = UpdateFeaturesRequest {
+        timeout_ms: REQUEST_TIMEOUT_MS,
+        feature_updates: updates.iter().map(key).collect(),
+        validate_only: dry_run,
+        ..UpdateFeaturesRequest::default()
+    };
+    let response = cluster.controller(&request)?;
+    let whole = ErrorCode::from_code(response.error_code);
+    let mut failures = 0;
+    for (name, level) in updates {
+        let own = response.results.iter().find(|result| *result.feature == **name);
+        let error = match own.map(|own| (ErrorCode::from_code(own.error_code), own.error_message.as_ref())) {
+            Some((code, message)) if !code.is_none() => Some(refusal(code, message)),
+            _ if !whole.is_none() => Some(refusal(whole, response.error_message.as_ref())),
+            _ => None,
+        };
+        let disabling = verb == "disable";
+        match error {
+            Some(error) => {
+                failures += 1;
+                let helper = if dry_run { "Can not" } else { "Could not" };
+                let target =
+                    if disabling { format!("disable {name}") } else { format!("{verb} {name} to {level}") };
+                outln!("{helper} {target}. {error}");
+            }
+            None => {
+                let done = if dry_run { "can be" } else { "was" };
+                let what = if disabling { "disabled.".to_owned() } else { format!("{verb}d to {level}.") };
+                outln!("{name} {done} {what}");
+            }
+        }
+    }
+    if failures > 0 {
+        errln!("{failures} out of {} operation(s) failed.", updates.len());
+        return Err(ToolError::Exit(1));
+    }
+    Ok(())
+}
+
+fn version_mapping(options: &Options) -> Result {
+    let latest = MetadataVersion::LATEST_PRODUCTION.to_string();
+    let release = options.one("release-version")?.unwrap_or(&latest);
+    let version = metadata_version(release)?;
+    outln!("metadata.version={} ({release})", version.feature_level());
+    for feature in features_by_name() {
+        outln!("{}={}", feature.feature_name(), feature.default_level(version));
+    }
+    Ok(())
+}
+
+fn features_by_name() -> impl Iterator<Item = Feature> {
+    Feature::ALL.iter().copied()
+}
+
+/// The oldest `metadata.version` on which a feature can have this level.
+fn needed_version(feature: Feature, level: i16) -> Option<MetadataVersion> {
+    MetadataVersion::all().find(|version| {
+        let levels = BTreeMap::from([(MetadataVersion::FEATURE_NAME.to_owned(), version.feature_level())]);
+        feature.validate_level(level, &levels).is_ok()
+    })
+}
+
+fn feature_dependencies(options: &Options) -> Result {
+    if !options.has("feature") {
+        return Err(command_line_error("argument --feature is required"));
+    }
+    for text in options.many("feature") {
+        let (name, level) = name_and_level(text)?;
+        if name == MetadataVersion::FEATURE_NAME {
+            match MetadataVersion::from_feature_level(level) {
+                Some(version) => outln!("{name}={level} ({version}) has no dependencies."),
+                None => return failed(format!("Unknown metadata.version {level}")),
+            }
+            continue;
+        }
+        let Some(feature) = Feature::from_name(name) else {
+            return failed(format!("Unknown feature: {name}"));
+        };
+        if !feature.supported_range().contains(level) {
+            return failed(format!("No feature:{name} with feature level {level}"));
+        }
+        match needed_version(feature, level).filter(|needed| *needed > MetadataVersion::MINIMUM) {
+            None => outln!("{name}={level} has no dependencies."),
+            Some(needed) => {
+                outln!("{name}={level} requires:");
+                outln!("    {}={} ({needed})", MetadataVersion::FEATURE_NAME, needed.feature_level());
+            }
+        }
+    }
+    Ok(())
+}
