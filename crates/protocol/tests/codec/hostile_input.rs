@@ -11,9 +11,9 @@ use crate::round_trip::{every_message_and_version, message_and_version};
 
 /// What an element may take in memory for every byte it has in the frame. Structs of options and vectors
 /// are wide, and a null field is one byte.
-const BYTES_PER_BYTE_MAX: usize = 400;
+const BYTES_PER_BYTE_MAX: usize = 100;
 /// Memory for the first thousand elements of an array may be taken at once.
-const FREE_BYTES: usize = 1 << 20;
+const FREE_BYTES: usize = 512 << 10;
 
 /// Lengths that only an attacker writes: in classic fields, and in compact ones.
 const HUGE: [&[u8]; 6] = [
