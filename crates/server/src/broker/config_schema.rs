@@ -36,12 +36,8 @@ impl ConfigSchema for NodeConfigSchema {
         new: &BTreeMap<String, String>,
         existing: &BTreeMap<String, String>,
     ) -> Result<(), ApiError> {
-        let change = ConfigChange {
-            resource_type: resource.resource_type,
-            name: &resource.name,
-            old: existing,
-            new,
-        };
+        let change =
+            ConfigChange { resource_type: resource.resource_type, name: &resource.name, old: existing, new };
         self.0.validate_change(change).map_err(|e| ApiError::new(e.code(), e.to_string()))
     }
 
@@ -73,7 +69,8 @@ impl ConfigSchema for NodeConfigSchema {
         layers: ConfigLayersBelowTopic<'_>,
     ) -> Option<String> {
         let config = self.with_layers(layers);
-        let values = config.topic_config(&properties(topic)).or_else(|_| config.topic_config(&Properties::new()));
+        let values =
+            config.topic_config(&properties(topic)).or_else(|_| config.topic_config(&Properties::new()));
         values.ok()?.get(key).to_text()
     }
 
@@ -99,4 +96,3 @@ impl ConfigSchema for NodeConfigSchema {
         self.0.settings.replication.min_insync_replicas
     }
 }
-

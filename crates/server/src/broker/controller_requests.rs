@@ -31,7 +31,11 @@ fn text(error: &ApiError) -> Option<ByteString> {
 }
 
 impl Controller for ControllerRequests {
-    fn create_topics<'a>(&'a self, _: &'a Call, request: CreateTopicsRequest) -> BoxFuture<'a, CreateTopicsResponse> {
+    fn create_topics<'a>(
+        &'a self,
+        _: &'a Call,
+        request: CreateTopicsRequest,
+    ) -> BoxFuture<'a, CreateTopicsResponse> {
         Box::pin(async move {
             let names: Vec<ByteString> = request.topics.iter().map(|t| t.name.clone()).collect();
             match self.controller.create_topics(request, Describable::All).await {
@@ -52,7 +56,11 @@ impl Controller for ControllerRequests {
         })
     }
 
-    fn delete_topics<'a>(&'a self, call: &'a Call, request: DeleteTopicsRequest) -> BoxFuture<'a, DeleteTopicsResponse> {
+    fn delete_topics<'a>(
+        &'a self,
+        call: &'a Call,
+        request: DeleteTopicsRequest,
+    ) -> BoxFuture<'a, DeleteTopicsResponse> {
         Box::pin(async move {
             let wanted = request.clone();
             let mut response = match self.controller.delete_topics(request).await {
@@ -101,7 +109,8 @@ impl Controller for ControllerRequests {
             request.resources.retain(|resource| match self.check_broker_ops(resource) {
                 Ok(()) => true,
                 Err(error) => {
-                    refused.push(incremental_result(resource, &ApiError::new(error.code(), error.to_string())));
+                    refused
+                        .push(incremental_result(resource, &ApiError::new(error.code(), error.to_string())));
                     false
                 }
             });
@@ -121,7 +130,11 @@ impl Controller for ControllerRequests {
         })
     }
 
-    fn alter_configs<'a>(&'a self, _: &'a Call, mut request: AlterConfigsRequest) -> BoxFuture<'a, AlterConfigsResponse> {
+    fn alter_configs<'a>(
+        &'a self,
+        _: &'a Call,
+        mut request: AlterConfigsRequest,
+    ) -> BoxFuture<'a, AlterConfigsResponse> {
         Box::pin(async move {
             let mut refused = Vec::new();
             request.resources.retain(|resource| match self.check_broker_configs(resource) {
@@ -147,7 +160,11 @@ impl Controller for ControllerRequests {
         })
     }
 
-    fn describe_quorum<'a>(&'a self, call: &'a Call, request: DescribeQuorumRequest) -> BoxFuture<'a, DescribeQuorumResponse> {
+    fn describe_quorum<'a>(
+        &'a self,
+        call: &'a Call,
+        request: DescribeQuorumRequest,
+    ) -> BoxFuture<'a, DescribeQuorumResponse> {
         Box::pin(self.raft.describe_quorum(request, call.version))
     }
 
@@ -189,11 +206,16 @@ impl ControllerRequests {
         self.config.current().validate_broker_ops(&resource.resource_name, &current, &ops)
     }
 
-    fn check_broker_configs(&self, resource: &alter_configs_request::AlterConfigsResource) -> Result<(), ConfigError> {
+    fn check_broker_configs(
+        &self,
+        resource: &alter_configs_request::AlterConfigsResource,
+    ) -> Result<(), ConfigError> {
         if ConfigResourceType::from_id(resource.resource_type) != ConfigResourceType::Broker {
             return Ok(());
         }
-        let set = |c: &alter_configs_request::AlterableConfig| Some((c.name.to_string(), c.value.as_ref()?.to_string()));
+        let set = |c: &alter_configs_request::AlterableConfig| {
+            Some((c.name.to_string(), c.value.as_ref()?.to_string()))
+        };
         let new = resource.configs.iter().filter_map(set).collect();
         self.config.current().validate_broker_change(&resource.resource_name, &new)
     }

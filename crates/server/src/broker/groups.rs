@@ -21,11 +21,19 @@ fn context(call: &Call) -> RequestContext {
 }
 
 impl GroupCoordinator for GroupRequests {
-    fn join_group<'a>(&'a self, call: &'a Call, request: JoinGroupRequest) -> BoxFuture<'a, JoinGroupResponse> {
+    fn join_group<'a>(
+        &'a self,
+        call: &'a Call,
+        request: JoinGroupRequest,
+    ) -> BoxFuture<'a, JoinGroupResponse> {
         Box::pin(self.0.join_group(context(call), request))
     }
 
-    fn sync_group<'a>(&'a self, call: &'a Call, request: SyncGroupRequest) -> BoxFuture<'a, SyncGroupResponse> {
+    fn sync_group<'a>(
+        &'a self,
+        call: &'a Call,
+        request: SyncGroupRequest,
+    ) -> BoxFuture<'a, SyncGroupResponse> {
         Box::pin(self.0.sync_group(context(call), request))
     }
 
@@ -33,23 +41,43 @@ impl GroupCoordinator for GroupRequests {
         Box::pin(self.0.heartbeat(request))
     }
 
-    fn leave_group<'a>(&'a self, call: &'a Call, request: LeaveGroupRequest) -> BoxFuture<'a, LeaveGroupResponse> {
+    fn leave_group<'a>(
+        &'a self,
+        call: &'a Call,
+        request: LeaveGroupRequest,
+    ) -> BoxFuture<'a, LeaveGroupResponse> {
         Box::pin(self.0.leave_group(context(call), request))
     }
 
-    fn offset_commit<'a>(&'a self, call: &'a Call, request: OffsetCommitRequest) -> BoxFuture<'a, OffsetCommitResponse> {
+    fn offset_commit<'a>(
+        &'a self,
+        call: &'a Call,
+        request: OffsetCommitRequest,
+    ) -> BoxFuture<'a, OffsetCommitResponse> {
         Box::pin(self.0.offset_commit(context(call), request))
     }
 
-    fn offset_fetch<'a>(&'a self, call: &'a Call, request: OffsetFetchRequest) -> BoxFuture<'a, OffsetFetchResponse> {
+    fn offset_fetch<'a>(
+        &'a self,
+        call: &'a Call,
+        request: OffsetFetchRequest,
+    ) -> BoxFuture<'a, OffsetFetchResponse> {
         Box::pin(self.0.offset_fetch(context(call), request))
     }
 
-    fn offset_delete<'a>(&'a self, _: &'a Call, request: OffsetDeleteRequest) -> BoxFuture<'a, OffsetDeleteResponse> {
+    fn offset_delete<'a>(
+        &'a self,
+        _: &'a Call,
+        request: OffsetDeleteRequest,
+    ) -> BoxFuture<'a, OffsetDeleteResponse> {
         Box::pin(self.0.offset_delete(request))
     }
 
-    fn list_groups<'a>(&'a self, _: &'a Call, request: ListGroupsRequest) -> BoxFuture<'a, ListGroupsResponse> {
+    fn list_groups<'a>(
+        &'a self,
+        _: &'a Call,
+        request: ListGroupsRequest,
+    ) -> BoxFuture<'a, ListGroupsResponse> {
         Box::pin(self.0.list_groups(request))
     }
 
@@ -61,7 +89,11 @@ impl GroupCoordinator for GroupRequests {
         Box::pin(self.0.describe_groups(context(call), request))
     }
 
-    fn delete_groups<'a>(&'a self, _: &'a Call, request: DeleteGroupsRequest) -> BoxFuture<'a, DeleteGroupsResponse> {
+    fn delete_groups<'a>(
+        &'a self,
+        _: &'a Call,
+        request: DeleteGroupsRequest,
+    ) -> BoxFuture<'a, DeleteGroupsResponse> {
         Box::pin(self.0.delete_groups(request))
     }
 }

@@ -104,7 +104,10 @@ impl BrokerLifecycle {
     pub async fn shut_down(&mut self, patience: Duration) {
         let _ = self.commands.send(Command::ShutDown);
         if timeout(patience, self.wait_for(BrokerState::ShuttingDown)).await.is_err() {
-            warn!(logger = LOGGER, "The controller did not let the broker go within {patience:?}; it leaves anyway.");
+            warn!(
+                logger = LOGGER,
+                "The controller did not let the broker go within {patience:?}; it leaves anyway."
+            );
         }
     }
 
@@ -121,7 +124,11 @@ async fn register(options: &LifecycleOptions) -> Result<i64, RegistrationError> 
         let version = <BrokerRegistrationRequest as ottla_protocol::Message>::MAX_VERSION;
         match options.controller.register_broker(request, version).await {
             Ok(epoch) => {
-                info!(logger = LOGGER, "Successfully registered broker {} with broker epoch {epoch}", options.registration.broker_id);
+                info!(
+                    logger = LOGGER,
+                    "Successfully registered broker {} with broker epoch {epoch}",
+                    options.registration.broker_id
+                );
                 return Ok(epoch);
             }
             Err(error) if error.code.is_retriable() && Instant::now() < deadline => {
@@ -185,7 +192,10 @@ impl Heartbeats {
 
     fn begin_shutdown(&mut self) {
         let from = if self.current() == BrokerState::Running { "RUNNING" } else { "STARTING" };
-        info!(logger = LOGGER, "Beginning controlled shutdown. Transitioning from {from} to PENDING_CONTROLLED_SHUTDOWN.");
+        info!(
+            logger = LOGGER,
+            "Beginning controlled shutdown. Transitioning from {from} to PENDING_CONTROLLED_SHUTDOWN."
+        );
         self.state.send_replace(BrokerState::PendingControlledShutdown);
     }
 
@@ -215,7 +225,10 @@ impl Heartbeats {
             self.state.send_replace(BrokerState::Running);
         }
         if state == BrokerState::PendingControlledShutdown && reply.should_shut_down {
-            info!(logger = LOGGER, "The controller has asked us to exit controlled shutdown. Transitioning from PENDING_CONTROLLED_SHUTDOWN to SHUTTING_DOWN.");
+            info!(
+                logger = LOGGER,
+                "The controller has asked us to exit controlled shutdown. Transitioning from PENDING_CONTROLLED_SHUTDOWN to SHUTTING_DOWN."
+            );
             self.state.send_replace(BrokerState::ShuttingDown);
         }
     }

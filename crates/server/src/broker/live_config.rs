@@ -49,7 +49,10 @@ impl LiveConfig {
         if *current.dynamic_default() != default || *current.dynamic_broker() != own {
             match current.with_dynamic(default, own) {
                 Ok(config) => self.current.store(Arc::new(config)),
-                Err(e) => error!(logger = "kafka.server.DynamicBrokerConfig", "Dynamic configuration is not applied: {e}"),
+                Err(e) => error!(
+                    logger = "kafka.server.DynamicBrokerConfig",
+                    "Dynamic configuration is not applied: {e}"
+                ),
             }
         }
         self.image.store(image);
@@ -72,7 +75,10 @@ impl LogConfigSource for LiveConfig {
         let values = match self.topic_values(topic) {
             Ok(values) => values,
             Err(e) => {
-                error!(logger = "kafka.server.TopicConfigHandler", "Topic {topic} runs with default settings: {e}");
+                error!(
+                    logger = "kafka.server.TopicConfigHandler",
+                    "Topic {topic} runs with default settings: {e}"
+                );
                 match self.current.load().topic_config(&Properties::new()) {
                     Ok(values) => values,
                     Err(_) => return LogConfig::default(),
@@ -82,7 +88,10 @@ impl LogConfigSource for LiveConfig {
         let texts: BTreeMap<String, String> =
             values.iter().filter_map(|(name, value)| Some((name.to_owned(), value.to_text()?))).collect();
         LogConfig::from_map(&texts).unwrap_or_else(|e| {
-            error!(logger = "kafka.server.TopicConfigHandler", "Topic {topic} runs with default settings: {e}");
+            error!(
+                logger = "kafka.server.TopicConfigHandler",
+                "Topic {topic} runs with default settings: {e}"
+            );
             LogConfig::default()
         })
     }
@@ -91,11 +100,9 @@ impl LogConfigSource for LiveConfig {
 impl ConfigRepository for LiveConfig {
     fn describe(&self, image: &MetadataImage, request: &DescribeConfigsRequest) -> DescribeConfigsResponse {
         let config = self.current.load();
-        let results = request.resources.iter().map(|resource| {
-            match entries(&config, image, resource) {
-                Ok(entries) => described(resource, entries, request),
-                Err((error, message)) => refused(resource, error, message),
-            }
+        let results = request.resources.iter().map(|resource| match entries(&config, image, resource) {
+            Ok(entries) => described(resource, entries, request),
+            Err((error, message)) => refused(resource, error, message),
         });
         DescribeConfigsResponse { results: results.collect(), ..Default::default() }
     }
@@ -136,7 +143,9 @@ fn entries(
             Err(invalid("Client metrics subscription name must not be empty".to_owned()))
         }
         ConfigResourceType::ClientMetrics => config.describe_client_metrics(&set()).map_err(failed),
-        ConfigResourceType::Group if name.is_empty() => Err(invalid("Group name must not be empty".to_owned())),
+        ConfigResourceType::Group if name.is_empty() => {
+            Err(invalid("Group name must not be empty".to_owned()))
+        }
         ConfigResourceType::Group => config.describe_group(&set()).map_err(failed),
         ConfigResourceType::Unknown => {
             Err(invalid(format!("Unsupported resource type: {}", resource.resource_type)))
@@ -147,7 +156,10 @@ fn entries(
 fn check_broker(config: &KafkaConfig, name: &str) -> Result<(), String> {
     match name.parse::<i32>() {
         Ok(id) if id == config.node_id => Ok(()),
-        _ => Err(format!("Unexpected broker id, expected {} or empty string, but received {name}", config.node_id)),
+        _ => Err(format!(
+            "Unexpected broker id, expected {} or empty string, but received {name}",
+            config.node_id
+        )),
     }
 }
 

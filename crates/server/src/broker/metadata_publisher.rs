@@ -115,7 +115,9 @@ impl MetadataPublisher {
         while let Some(news) = self.news.recv().await {
             let updates = match news {
                 News::Commit(batches) => self.loader.load_batches(batches.iter().map(|b| borrowed(b)))?,
-                News::Snapshot { provenance, records } => vec![self.loader.load_snapshot(provenance, &records)?],
+                News::Snapshot { provenance, records } => {
+                    vec![self.loader.load_snapshot(provenance, &records)?]
+                }
             };
             for update in updates {
                 self.publish(update).await?;
@@ -163,7 +165,8 @@ impl MetadataPublisher {
     fn apply_partitions(&self, changes: &LocalReplicaChanges) {
         for (tp, info) in changes.leaders.iter().chain(&changes.followers) {
             let PartitionInfo { topic_id, partition } = info;
-            let local = LocalPartition { tp: tp.clone(), topic_id: *topic_id, registration: partition.clone() };
+            let local =
+                LocalPartition { tp: tp.clone(), topic_id: *topic_id, registration: partition.clone() };
             // A partition whose disk failed is answered for with the error when it is asked for.
             let _ = self.parts.replicas.apply(&local);
             if &*tp.topic != GROUP_METADATA_TOPIC {

@@ -5,6 +5,7 @@ pub mod controller_requests;
 pub mod groups;
 pub mod lifecycle;
 pub mod live_config;
+pub mod log_tasks;
 pub mod metadata_publisher;
 pub mod producer_ids;
 pub mod request_handler;

@@ -1,0 +1,232 @@
+//! The broker role of a node.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::time::Duration;
+
+use bytestring::ByteString;
+use ottla_apis::support::auto_topic_creation::AutoTopicCreationManager;
+use ottla_apis::support::fetch_session::FetchManager;
+use ottla_apis::support::metadata_cache::MetadataCache;
+use ottla_apis::{BrokerContext, BrokerSettings};
+use ottla_common::time::Time;
+use ottla_metadata::SnapshotPolicy;
+use ottla_network::SocketServer;
+use ottla_protocol::messages::BrokerRegistrationRequest;
+use ottla_protocol::messages::broker_registration_request::{Feature, Listener};
+use ottla_record::Compression;
+use ottla_replica::ReplicaManager;
+use ottla_storage::LogManager;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tracing::error;
+
+use super::storage_check::FormattedStorage;
+use super::{StartError, controller_node, parts};
+use crate::broker::controller_requests::ControllerRequests;
+use crate::broker::groups::GroupRequests;
+use crate::broker::lifecycle::{BrokerLifecycle, LifecycleOptions};
+use crate::broker::live_config::LiveConfig;
+use crate::broker::log_tasks;
+use crate::broker::metadata_publisher::{MetadataPublisher, PublisherParts};
+use crate::broker::producer_ids::BlockProducerIds;
+use crate::broker::request_handler::BrokerRequestHandler;
+use crate::config::KafkaConfig;
+use crate::controller::QuorumControllerHandle;
+use crate::coordinator::{GroupCoordinatorService, ReplicaLog};
+use crate::raft::RaftClient;
+
+/// Between two evictions a fetch session must have been idle this long.
+const FETCH_SESSION_EVICTION_MS: i64 = 120_000;
+/// How long a controller may take to let the broker go.
+const CONTROLLED_SHUTDOWN_PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a broker is made of.
+#[derive(Debug)]
+pub(super) struct BrokerOptions {
+    pub(super) config: Arc<KafkaConfig>,
+    pub(super) storage: FormattedStorage,
+    pub(super) time: Arc<dyn Time>,
+    pub(super) logs: Arc<LogManager>,
+    pub(super) raft: RaftClient,
+    pub(super) controller: QuorumControllerHandle,
+    pub(super) addresses: Vec<(String, SocketAddr)>,
+    pub(super) broker_epoch: Arc<AtomicI64>,
+}
+
+/// The running broker.
+#[derive(Debug)]
+pub(super) struct BrokerNode {
+    lifecycle: BrokerLifecycle,
+    groups: Arc<GroupCoordinatorService>,
+    tasks: Vec<JoinHandle<()>>,
+    addresses: Vec<SocketAddr>,
+}
+
+impl BrokerNode {
+    /// Registers, follows the log up to there, loads the logs, lets clients in.
+    pub(super) async fn start(
+        options: BrokerOptions,
+        sockets: &mut SocketServer,
+    ) -> Result<Self, StartError> {
+        let BrokerOptions { config, storage, time, logs, raft, controller, addresses, broker_epoch } =
+            options;
+        let live = Arc::new(LiveConfig::new(config.clone()));
+        let replicas = Arc::new(ReplicaManager::new(config.node_id, logs.clone(), live.clone()));
+        let groups = Arc::new(GroupCoordinatorService::new(
+            parts::group_coordinator(&config),
+            Compression::NONE,
+            time.clone(),
+            Arc::new(ReplicaLog::new(replicas.clone())),
+            Handle::current(),
+        ));
+        groups.startup(config.settings.group_coordinator.offsets_topic_num_partitions);
+        let cache = Arc::new(MetadataCache::default());
+        let m = &config.settings.metadata_log;
+        let policy = SnapshotPolicy::new(
+            m.max_record_bytes_between_snapshots,
+            m.max_snapshot_interval_ms,
+            time.now_ms(),
+        );
+        let (publisher, listener, applied_offset) = MetadataPublisher::new(PublisherParts {
+            node_id: config.node_id,
+            cache: cache.clone(),
+            config: live.clone(),
+            replicas: replicas.clone(),
+            groups: groups.clone(),
+            raft: raft.clone(),
+            policy,
+            time: time.clone(),
+        });
+        let mut tasks = vec![tokio::spawn(follow(publisher))];
+        raft.register(Box::new(listener));
+        let registration = registration(&config, &storage, &logs, &addresses);
+        let mut lifecycle = BrokerLifecycle::start(LifecycleOptions {
+            controller: controller.clone(),
+            registration,
+            applied_offset,
+            heartbeat_interval: Duration::from_millis(
+                config.settings.kraft.broker_heartbeat_interval_ms.max(1) as u64,
+            ),
+            broker_epoch: broker_epoch.clone(),
+            registration_timeout: Duration::from_millis(
+                config.settings.kraft.initial_broker_registration_timeout_ms.max(0) as u64,
+            ),
+        })
+        .await?;
+        lifecycle.wait_until_caught_up().await;
+        tasks.extend(log_tasks::spawn(&config, &logs));
+        let context =
+            context(&config, &storage, &time, live, cache, replicas, &groups, raft, controller, broker_epoch);
+        let handler = Arc::new(BrokerRequestHandler(Arc::new(context)));
+        let mut bootstrap = Vec::new();
+        for endpoint in config.broker_listeners() {
+            sockets.start_listener(&endpoint.listener_name, &handler);
+            bootstrap
+                .extend(addresses.iter().find(|(name, _)| *name == endpoint.listener_name).map(|(_, a)| *a));
+        }
+        lifecycle.unfence().await;
+        Ok(Self { lifecycle, groups, tasks, addresses: bootstrap })
+    }
+
+    pub(super) fn bootstrap_addresses(&self) -> Vec<SocketAddr> {
+        self.addresses.clone()
+    }
+
+    /// Leaves the cluster in order.
+    pub(super) async fn begin_shutdown(&mut self) {
+        self.lifecycle.shut_down(CONTROLLED_SHUTDOWN_PATIENCE).await;
+    }
+
+    pub(super) fn stop(self) {
+        self.groups.shutdown();
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// A broker that cannot follow the metadata log would serve lies: it stops.
+async fn follow(publisher: MetadataPublisher) {
+    if let Err(e) = publisher.run().await {
+        error!(logger = "kafka.server.BrokerServer", "Stopping: the metadata log cannot be followed: {e}");
+        std::process::exit(1);
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+fn context(
+    config: &Arc<KafkaConfig>,
+    storage: &FormattedStorage,
+    time: &Arc<dyn Time>,
+    live: Arc<LiveConfig>,
+    metadata: Arc<MetadataCache>,
+    replicas: Arc<ReplicaManager>,
+    groups: &Arc<GroupCoordinatorService>,
+    raft: RaftClient,
+    controller: QuorumControllerHandle,
+    broker_epoch: Arc<AtomicI64>,
+) -> BrokerContext {
+    let server = &config.settings.server;
+    let requests =
+        Arc::new(ControllerRequests { controller: controller.clone(), raft, config: live.clone() });
+    BrokerContext {
+        settings: BrokerSettings {
+            node_id: config.node_id,
+            cluster_id: ByteString::from(storage.cluster_id.as_str()),
+            fetch_max_bytes: server.fetch_max_bytes,
+            auto_create_topics_enable: server.auto_create_topics_enable,
+            max_request_partition_size_limit: server.max_request_partition_size_limit,
+            unstable_api_versions_enable: server.unstable_api_versions_enable,
+        },
+        metadata,
+        replicas,
+        groups: Arc::new(GroupRequests(groups.clone())),
+        auto_topics: Arc::new(AutoTopicCreationManager::new(
+            requests.clone(),
+            parts::auto_topics(config),
+            server.request_timeout_ms,
+        )),
+        controller: requests,
+        configs: live,
+        producer_ids: Arc::new(BlockProducerIds::new(controller, config.node_id, broker_epoch)),
+        fetch: FetchManager::new(
+            usize::try_from(server.max_incremental_fetch_session_cache_slots).unwrap_or(0),
+            FETCH_SESSION_EVICTION_MS,
+            rand::random(),
+        ),
+        time: time.clone(),
+    }
+}
+
+fn registration(
+    config: &KafkaConfig,
+    storage: &FormattedStorage,
+    logs: &LogManager,
+    addresses: &[(String, SocketAddr)],
+) -> BrokerRegistrationRequest {
+    let listener = |e: &crate::config::Endpoint| Listener {
+        name: e.listener_name.as_str().into(),
+        host: parts::advertised_host(e).into(),
+        port: parts::real_port(addresses, e),
+        security_protocol: e.security_protocol.id(),
+        ..Default::default()
+    };
+    let feature = |(name, range): (String, ottla_metadata::VersionRange)| Feature {
+        name: name.into(),
+        min_supported_version: range.min,
+        max_supported_version: range.max,
+        ..Default::default()
+    };
+    BrokerRegistrationRequest {
+        broker_id: config.node_id,
+        cluster_id: storage.cluster_id.as_str().into(),
+        incarnation_id: controller_node::random_uuid(),
+        listeners: config.advertised_broker_listeners.iter().map(listener).collect(),
+        features: ottla_metadata::feature::supported_features().into_iter().map(feature).collect(),
+        rack: config.settings.server.broker_rack.as_deref().map(ByteString::from),
+        is_migrating_zk_broker: false,
+        log_dirs: logs.directory_ids().into_values().collect(),
+        previous_broker_epoch: logs.previous_broker_epoch(),
+        ..Default::default()
+    }
+}
