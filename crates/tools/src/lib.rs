@@ -20,6 +20,7 @@ mod offsets;
 mod options;
 mod output;
 mod quotas;
+pub mod storage_format;
 mod table;
 mod topics;
 
@@ -99,6 +100,12 @@ static TOOLS: &[Tool] = &[
         summary: "show and change feature levels",
         parser: Some(&features::PARSER),
         run: features::run,
+    },
+    Tool {
+        name: "storage",
+        summary: "make log directories ready for a node",
+        parser: None,
+        run: storage_format::run,
     },
     Tool {
         name: "install-tools",

@@ -216,7 +216,9 @@ impl KafkaRaftClient {
         if kraft_version > crate::MAX_KRAFT_VERSION {
             return Err(InitializeError::UnknownKRaftVersion(kraft_version));
         }
-        if kraft_version > 0 && partition.last_voter_set_offset().is_none() {
+        // Without configured voters they are still to be learned, from those who have them.
+        let nowhere = partition.last_voter_set_offset().is_none() && !partition.last_voter_set().is_empty();
+        if kraft_version > 0 && nowhere {
             return Err(InitializeError::NoVoters(kraft_version));
         }
         let quorum =
