@@ -12,20 +12,22 @@ mod builder;
 mod compression;
 mod control;
 mod error;
+mod header;
 mod memory_records;
 mod record;
 mod transferable;
 mod varint;
 
-pub use batch::{
-    CURRENT_MAGIC_VALUE, HEADER_SIZE_UP_TO_MAGIC, LOG_OVERHEAD, NO_PARTITION_LEADER_EPOCH, NO_PRODUCER_EPOCH,
-    NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP, RECORD_BATCH_OVERHEAD, RecordBatch, RecordBatchHeader,
-    TimestampType, decrement_sequence, increment_sequence, peek_batch_size,
-};
+pub use batch::RecordBatch;
 pub use builder::{EmptyBatch, RecordsBuilder};
 pub use compression::{Compression, CompressionType, DecompressionLimits, Levels, UnknownCompressionName};
 pub use control::{ControlRecordType, EndTransactionMarker};
 pub use error::{BuildError, RecordError};
+pub use header::{
+    CURRENT_MAGIC_VALUE, HEADER_SIZE_UP_TO_MAGIC, LOG_OVERHEAD, NO_PARTITION_LEADER_EPOCH, NO_PRODUCER_EPOCH,
+    NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP, RECORD_BATCH_OVERHEAD, RecordBatchHeader, TimestampType,
+    decrement_sequence, increment_sequence, peek_batch_size,
+};
 pub use memory_records::{Batches, BatchesMut, MemoryRecords, batches_mut};
 pub use record::{
     BatchRecords, Header, Headers, OwnedRecord, OwnedRecords, Record, RecordHeader, RecordIter, SimpleRecord,

@@ -1,6 +1,6 @@
 use bytes::Bytes;
 
-use crate::batch::peek_batch_size;
+use crate::header::peek_batch_size;
 use crate::record::OwnedRecord;
 use crate::{
     BuildError, Compression, DecompressionLimits, EndTransactionMarker, HEADER_SIZE_UP_TO_MAGIC, RecordBatch,
