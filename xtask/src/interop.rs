@@ -34,7 +34,7 @@ pub fn run(report: &mut Report, options: &Options, parts: &Parts) {
     }
 }
 
-fn clients(report: &mut Report, options: &Options, parts: &Parts, server: &Server<'_>, wanted: &[Foreign]) {
+fn clients(report: &mut Report, options: &Options, parts: &Parts, server: &Server, wanted: &[Foreign]) {
     let mut corpus = Vec::new();
     for &client in wanted {
         match client.obstacle(parts) {

@@ -4,6 +4,7 @@ mod batch;
 mod clients;
 mod codegen;
 mod crash;
+mod dump_log;
 mod figures;
 mod hostile;
 mod interop;

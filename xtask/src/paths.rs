@@ -23,9 +23,9 @@ pub fn jars() -> PathBuf {
     interop().join("jars")
 }
 
-/// A jar of the release before, for the tool that the newest published ones lack.
-pub fn older_jars() -> PathBuf {
-    interop().join("older-jars")
+/// The jars of Kafka's command line tools, whose newest published release is an older one.
+pub fn tool_jars() -> PathBuf {
+    interop().join("tool-jars")
 }
 
 /// The tests' own Java classes.

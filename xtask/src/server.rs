@@ -145,7 +145,7 @@ impl Node {
     }
 
     /// Starts the given side on this folder and waits until it answers.
-    pub fn start(&self, side: Side) -> Result<Server<'_>> {
+    pub fn start(&self, side: Side) -> Result<Server> {
         let number = self.starts.get() + 1;
         self.starts.set(number);
         let log = self.folder.join(format!("{side}-{number}.log"));
@@ -164,13 +164,13 @@ impl Node {
         command.current_dir(&self.folder);
         let begin = Instant::now();
         let running = Running::start(&format!("{side} server"), &mut command, &log)?;
-        let mut server = Server { node: self, running, log, until_answer: Duration::ZERO };
+        let mut server = Server { bootstrap: self.bootstrap(), running, log, until_answer: Duration::ZERO };
         server.await_answer(begin)?;
         Ok(server)
     }
 
     /// Formats and starts in one.
-    pub fn launch(&self, side: Side) -> Result<Server<'_>> {
+    pub fn launch(&self, side: Side) -> Result<Server> {
         self.format(side)?;
         self.start(side)
     }
@@ -186,16 +186,16 @@ impl Drop for Node {
 
 /// A running server; killed when dropped.
 #[derive(Debug)]
-pub struct Server<'a> {
-    node: &'a Node,
+pub struct Server {
+    bootstrap: String,
     running: Running,
     log: PathBuf,
     until_answer: Duration,
 }
 
-impl Server<'_> {
+impl Server {
     fn await_answer(&mut self, begin: Instant) -> Result<()> {
-        let address = self.node.bootstrap();
+        let address = self.bootstrap.clone();
         loop {
             let answered = Client::connect(&address).and_then(|mut client| client.api_versions());
             if answered.is_ok_and(|versions| !versions.is_empty()) {
@@ -214,7 +214,7 @@ impl Server<'_> {
 
     /// `host:port` of the client listener.
     pub fn bootstrap(&self) -> String {
-        self.node.bootstrap()
+        self.bootstrap.clone()
     }
 
     /// From the start of the process to the first answered ApiVersions.
@@ -268,7 +268,8 @@ impl Server<'_> {
 
 /// A command that runs one main class of Kafka's jars.
 pub fn java(main: &str, heap: &str) -> Result<Command> {
-    let jars = paths::jars();
+    let tool = main.starts_with("org.apache.kafka.tools.") || main.starts_with("kafka.admin.");
+    let jars = if tool { paths::tool_jars() } else { paths::jars() };
     if !jars.is_dir() {
         bail!("{} is missing: run `cargo xtask test` once", jars.display());
     }
@@ -283,12 +284,7 @@ pub fn java(main: &str, heap: &str) -> Result<Command> {
             paths::root().join("tests/java/log4j2.properties").display()
         ))
         .arg("-cp")
-        .arg(format!(
-            "{}:{}/*:{}/*",
-            paths::java_classes().display(),
-            jars.display(),
-            paths::older_jars().display()
-        ))
+        .arg(format!("{}:{}/*", paths::java_classes().display(), jars.display()))
         .arg(main);
     Ok(command)
 }

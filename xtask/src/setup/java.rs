@@ -9,9 +9,6 @@ use anyhow::{Result, bail};
 use super::step;
 use crate::{paths, process};
 
-/// What the newest published tools need and 4.4's jars have moved away; behind them on the class path.
-const OLDER: &[&str] = &["org.apache.kafka:kafka_2.13:4.3.1", "org.apache.kafka:kafka-clients:4.3.1"];
-
 /// Copies the jars that `tests/java/pom.xml` names and compiles `tests/java/interop`.
 pub fn prepare() -> Result<()> {
     for program in ["java", "javac"] {
@@ -19,26 +16,28 @@ pub fn prepare() -> Result<()> {
             bail!("{program} is not installed (Java 17 or newer)");
         }
     }
-    let pom = paths::root().join("tests/java/pom.xml");
-    let stamp = paths::jars().join(".pom.xml");
-    if fs::read(&stamp).ok() != Some(fs::read(&pom)?) {
-        if !process::available("mvn") {
-            bail!("mvn is not installed");
-        }
-        let _ = fs::remove_dir_all(paths::jars());
-        let mut command = Command::new("mvn");
-        command.args(["-q", "-B", "-f"]).arg(&pom).arg("dependency:copy-dependencies");
-        command.arg(format!("-DoutputDirectory={}", paths::jars().display())).arg("-DincludeScope=runtime");
-        step("Kafka's jars with mvn", &mut command)?;
-        for artifact in OLDER {
-            let mut command = Command::new("mvn");
-            command.args(["-q", "-B", "dependency:copy"]).arg(format!("-Dartifact={artifact}"));
-            command.arg(format!("-DoutputDirectory={}", paths::older_jars().display()));
-            step(&format!("{artifact} with mvn"), &mut command)?;
-        }
-        fs::copy(&pom, &stamp)?;
-    }
+    let tests = paths::root().join("tests/java");
+    resolve("Kafka's jars with mvn", &tests.join("pom.xml"), &paths::jars())?;
+    resolve("Kafka's tools with mvn", &tests.join("tools/pom.xml"), &paths::tool_jars())?;
     compile()
+}
+
+/// Copies what a project names, unless the folder has it already.
+fn resolve(name: &str, pom: &Path, folder: &Path) -> Result<()> {
+    let stamp = folder.join(".pom.xml");
+    if fs::read(&stamp).ok() == Some(fs::read(pom)?) {
+        return Ok(());
+    }
+    if !process::available("mvn") {
+        bail!("mvn is not installed");
+    }
+    let _ = fs::remove_dir_all(folder);
+    let mut command = Command::new("mvn");
+    command.args(["-q", "-B", "-f"]).arg(pom).arg("dependency:copy-dependencies");
+    command.arg(format!("-DoutputDirectory={}", folder.display())).arg("-DincludeScope=runtime");
+    step(name, &mut command)?;
+    fs::copy(pom, &stamp)?;
+    Ok(())
 }
 
 fn compile() -> Result<()> {
