@@ -7,7 +7,7 @@ use ottla_raft::AppendError;
 
 use super::handle::QuorumControllerHandle;
 use super::quorum::{MetadataEvent, MetadataQuorum};
-use crate::raft::{CommittedBatch, LeaderAndEpoch, RaftClient, RaftListener, SnapshotReader};
+use crate::raft::{CommittedBatch, LeaderAndEpoch, OffsetAndEpoch, RaftClient, RaftListener, SnapshotReader};
 
 impl MetadataQuorum for RaftClient {
     fn prepare_append(&self, epoch: i32, records: Vec<ApiMessageAndVersion>) -> Result<i64, AppendError> {
@@ -65,6 +65,10 @@ impl RaftListener for ControllerListener {
 
     fn handle_load_snapshot(&mut self, mut snapshot: SnapshotReader) {
         let id = snapshot.snapshot_id();
+        if id == OffsetAndEpoch::BOOTSTRAP_SNAPSHOT_ID {
+            // What formatting left is not committed: it becomes the log's first records on activation (KIP-1170).
+            return;
+        }
         match snapshot.read_all() {
             Ok(records) => self.handle.metadata_event(MetadataEvent::LoadSnapshot {
                 provenance: MetadataProvenance {
