@@ -12,6 +12,8 @@ mod foreign;
 mod key;
 mod offsets;
 mod op;
+#[cfg(test)]
+mod property_test;
 mod record;
 mod shard;
 #[cfg(test)]

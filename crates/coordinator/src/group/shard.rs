@@ -109,8 +109,6 @@ pub enum GroupContinuation {
     NewGroup {
         /// The group.
         group_id: ByteString,
-        /// The request that brought it into being.
-        token: Token,
     },
     /// A group without members. Nothing follows: should the record be lost, the generation before
     /// comes back after a restart, and its members' sessions end.
@@ -305,9 +303,7 @@ impl CoordinatorShard for GroupCoordinatorShard {
     ) -> GroupResult<()> {
         match then {
             GroupContinuation::EmptyGroup => GroupResult::of(()),
-            GroupContinuation::NewGroup { group_id, token } => {
-                self.after_new_group(&group_id, token, outcome)
-            }
+            GroupContinuation::NewGroup { group_id } => self.after_new_group(&group_id, outcome),
             GroupContinuation::Assignment { group_id, generation_id, assignment } => {
                 self.after_assignment(now_ms, &group_id, generation_id, &assignment, outcome)
             }

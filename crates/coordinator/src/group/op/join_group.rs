@@ -73,7 +73,7 @@ impl GroupCoordinatorShard {
                     rebalance.records = tombstones;
                     rebalance.records.push(first_record);
                     let group_id = rebalance.group.group_id().clone();
-                    rebalance.then = Some(GroupContinuation::NewGroup { group_id, token });
+                    rebalance.then = Some(GroupContinuation::NewGroup { group_id });
                 }
                 rebalance.decided(())
             }
@@ -97,22 +97,25 @@ impl GroupCoordinatorShard {
         rebalance
     }
 
-    /// After the first record of a group was written: when it was not, the group never was.
+    /// After the first record of a group was written: when it was not, the group never was, and who
+    /// waits in it is told so. Who was answered already finds no group when it comes back. A record
+    /// that is written, and takes its time to be committed, is no reason to forget the group.
     pub(in crate::group) fn after_new_group(
         &self,
         group_id: &ByteString,
-        token: Token,
         outcome: Result<(), ErrorCode>,
     ) -> GroupResult<()> {
-        let Err(error) = outcome else { return GroupResult::of(()) };
         let mut result = GroupResult::of(());
-        let response = JoinGroupResponse { error_code: append_error(error).code(), ..Default::default() };
-        let members = self.classic_group(group_id).into_iter().flat_map(ClassicGroup::members);
-        let waiting = members.filter_map(|member| member.awaiting_join).filter(|other| *other != token);
-        for token in std::iter::once(token).chain(waiting) {
-            result.replies.push((token, GroupReply::Join(response.clone())));
+        if outcome == Err(ErrorCode::RequestTimedOut) {
+            return result;
         }
-        result.changes.push(GroupChange::Remove(group_id.clone()));
+        if let (Err(error), Some(group)) = (outcome, self.classic_group(group_id)) {
+            let error_code = append_error(error).code();
+            let response = JoinGroupResponse { error_code, ..Default::default() };
+            let waiting = group.members().filter_map(|member| member.awaiting_join);
+            result.replies.extend(waiting.map(|token| (token, GroupReply::Join(response.clone()))));
+            result.changes.push(GroupChange::Remove(group_id.clone()));
+        }
         result
     }
 

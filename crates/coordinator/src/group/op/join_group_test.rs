@@ -441,7 +441,7 @@ fn groups_of_newer_protocols() {
         TestContext::on(GroupCoordinatorConfig::default(), log, 0)
     };
     // With members: not for a member of the old protocol.
-    let mut t = on(vec![group.clone(), member.clone()]);
+    let mut t = on(vec![group.clone(), member]);
     assert_eq!(error(&t.join_now(9, &join_request(&nobody()))), ErrorCode::InconsistentGroupProtocol);
     // Its members were not heard of for a session's time: gone.
     t.advance(45_000);

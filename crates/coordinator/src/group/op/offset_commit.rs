@@ -4,7 +4,7 @@
 //! FENCED_INSTANCE_ID, REBALANCE_IN_PROGRESS; a partition's own: OFFSET_METADATA_TOO_LARGE.
 
 use bytestring::ByteString;
-use ottla_common::ErrorCode;
+use ottla_common::{ErrorCode, Uuid};
 use ottla_protocol::messages::offset_commit_request::OffsetCommitRequestPartition;
 use ottla_protocol::messages::offset_commit_response::{
     OffsetCommitResponsePartition, OffsetCommitResponseTopic,
@@ -22,6 +22,7 @@ use crate::group::{
 
 const DEFAULT_RETENTION_TIME_MS: i64 = -1;
 const NO_EXPIRY: i64 = -1;
+const NO_LEADER_EPOCH: i32 = -1;
 const GROUP_ID_NOT_FOUND_MIN_VERSION: i16 = 9;
 
 impl GroupCoordinatorShard {
@@ -49,10 +50,7 @@ impl GroupCoordinatorShard {
                 let index = partition.partition_index;
                 let error = match self.is_metadata_valid(partition.committed_metadata.as_ref()) {
                     true => {
-                        let value = OffsetCommitValue {
-                            topic_id: topic.topic_id,
-                            ..value(now_ms, expire_timestamp, partition)
-                        };
+                        let value = value(now_ms, expire_timestamp, topic.topic_id, partition);
                         records.push(GroupRecord::offset_commit(
                             &request.group_id,
                             &topic.name,
@@ -148,10 +146,21 @@ fn validate_foreign(group: &ForeignGroup, generation_id: i32) -> Result<(), Grou
     }
 }
 
-fn value(now_ms: i64, expire_timestamp: i64, partition: &OffsetCommitRequestPartition) -> OffsetCommitValue {
+fn value(
+    now_ms: i64,
+    expire_timestamp: i64,
+    topic_id: Uuid,
+    partition: &OffsetCommitRequestPartition,
+) -> OffsetCommitValue {
+    // The one version of the record that has an expiry has neither of the two others.
+    let (leader_epoch, topic_id) = match expire_timestamp {
+        NO_EXPIRY => (partition.committed_leader_epoch, topic_id),
+        _ => (NO_LEADER_EPOCH, Uuid::ZERO),
+    };
     OffsetCommitValue {
         offset: partition.committed_offset,
-        leader_epoch: partition.committed_leader_epoch.max(-1),
+        leader_epoch,
+        topic_id,
         metadata: partition.committed_metadata.clone().unwrap_or_default(),
         commit_timestamp: now_ms,
         expire_timestamp,
