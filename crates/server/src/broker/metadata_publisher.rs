@@ -98,7 +98,8 @@ pub struct MetadataPublisher {
     loader: MetadataLoader,
     news: mpsc::UnboundedReceiver<News>,
     applied: watch::Sender<i64>,
-    logs_loaded: bool,
+    /// Whether the committed log was read to its end once.
+    started: bool,
 }
 
 impl MetadataPublisher {
@@ -106,7 +107,7 @@ impl MetadataPublisher {
     pub fn new(parts: PublisherParts) -> (Self, PublisherListener, watch::Receiver<i64>) {
         let (sender, news) = mpsc::unbounded_channel();
         let (applied, applied_offset) = watch::channel(-1);
-        let publisher = Self { parts, loader: MetadataLoader::default(), news, applied, logs_loaded: false };
+        let publisher = Self { parts, loader: MetadataLoader::default(), news, applied, started: false };
         (publisher, PublisherListener { news: sender }, applied_offset)
     }
 
@@ -120,10 +121,22 @@ impl MetadataPublisher {
                 }
             };
             for update in updates {
-                self.publish(update).await?;
+                if self.started {
+                    self.publish(update).await?;
+                } else if self.has_caught_up(&update.image) {
+                    self.started = true;
+                    self.load_logs(&update.image)?;
+                    self.publish(from_the_beginning(update)?).await?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Nothing is done before everything that is committed was read: a log whose topic comes later in
+    /// the metadata log would look like nobody's.
+    fn has_caught_up(&self, image: &MetadataImage) -> bool {
+        self.parts.raft.high_watermark().is_some_and(|high_watermark| image.offset() + 1 >= high_watermark)
     }
 
     /// The order matters: settings before the logs that take them, partitions before the clients that
@@ -131,10 +144,6 @@ impl MetadataPublisher {
     async fn publish(&mut self, update: MetadataUpdate) -> Result<(), PublishError> {
         let image = update.image.clone();
         self.parts.config.update(image.clone());
-        if !self.logs_loaded {
-            self.load_logs(&image)?;
-            self.logs_loaded = true;
-        }
         let changes = update.delta.local_changes(self.parts.node_id);
         self.delete_partitions(&changes);
         self.apply_partitions(&changes);
@@ -148,6 +157,7 @@ impl MetadataPublisher {
 
     fn load_logs(&self, image: &Arc<MetadataImage>) -> Result<(), LogError> {
         let config = &self.parts.config;
+        config.update(image.clone());
         let settings = |topic: &str| Arc::new(config.log_config(topic));
         let stray = |log: &UnifiedLog| is_stray(image, self.parts.node_id, log);
         self.parts.replicas.logs().load_logs(&settings, &stray)
@@ -216,6 +226,17 @@ impl MetadataPublisher {
         let image = update.image.clone();
         tokio::task::spawn_blocking(move || write_snapshot(&raft, &image));
     }
+}
+
+/// The first update stands for all that were read before it.
+fn from_the_beginning(update: MetadataUpdate) -> Result<MetadataUpdate, LoadError> {
+    let mut delta = MetadataDelta::for_snapshot(Arc::default());
+    let records = image::write_image(&update.image, &ImageWriterOptions::from_image(&update.image));
+    for (index, record) in records.iter().enumerate() {
+        delta.replay(&record.message).map_err(|source| LoadError { offset: index as i64, source })?;
+    }
+    delta.finish_snapshot();
+    Ok(MetadataUpdate { delta, ..update })
 }
 
 /// A log whose partition is gone, belongs to an older topic of the same name, or lives elsewhere now.
