@@ -102,7 +102,13 @@ pub static API_TABLE: &[ApiEntry] = &[
 ];
 
 /// Serves one request: body in, response out.
-pub async fn serve(broker: Arc<BrokerContext>, key: ApiKey, call: Call, correlation_id: i32, body: Bytes) -> Outcome {
+pub async fn serve(
+    broker: Arc<BrokerContext>,
+    key: ApiKey,
+    call: Call,
+    correlation_id: i32,
+    body: Bytes,
+) -> Outcome {
     if !is_served(&broker, key, call.version) {
         if key == ApiKey::ApiVersions {
             return encode(key, 0, correlation_id, &broker::api_versions::unsupported_version());

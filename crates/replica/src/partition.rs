@@ -1,11 +1,11 @@
-use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
 use ottla_common::{ErrorCode, TopicPartition, Uuid};
 use ottla_metadata::PartitionRegistration;
 use ottla_storage::{
-    AppendOrigin, FetchIsolation, LogStartOffsetIncrementReason, ReadError, StorageError, TransactionVersion, UnifiedLog,
-    VerificationGuard,
+    AppendOrigin, FetchIsolation, LogStartOffsetIncrementReason, ReadError, StorageError, TransactionVersion,
+    UnifiedLog, VerificationGuard,
 };
 use tokio::sync::Notify;
 
@@ -111,7 +111,11 @@ impl Partition {
     }
 
     /// Appends records of a coordinator, in the epoch it was elected in.
-    pub fn append_as_coordinator(&self, records: Bytes, leader_epoch: i32) -> Result<Appended, AppendFailure> {
+    pub fn append_as_coordinator(
+        &self,
+        records: Bytes,
+        leader_epoch: i32,
+    ) -> Result<Appended, AppendFailure> {
         self.append_from(records, AppendOrigin::Coordinator, |epoch, _| {
             if epoch == leader_epoch { Ok(()) } else { Err(ErrorCode::NotLeaderOrFollower) }
         })
@@ -131,7 +135,13 @@ impl Partition {
             allowed(*epoch, isr)?;
             let info = self
                 .log
-                .append_as_leader(records, *epoch, origin, VerificationGuard::SENTINEL, TransactionVersion::UNKNOWN)
+                .append_as_leader(
+                    records,
+                    *epoch,
+                    origin,
+                    VerificationGuard::SENTINEL,
+                    TransactionVersion::UNKNOWN,
+                )
                 .map_err(|error| AppendFailure::from_log(error, self.log.log_start_offset()))?;
             self.advance_high_watermark(isr);
             Appended {
@@ -175,7 +185,9 @@ impl Partition {
         if let Err(error) = self.check_leader(info.current_leader_epoch) {
             return FetchPartitionData::failed(error);
         }
-        if let Some(diverging) = info.last_fetched_epoch.and_then(|epoch| self.divergence(epoch, info.fetch_offset)) {
+        if let Some(diverging) =
+            info.last_fetched_epoch.and_then(|epoch| self.divergence(epoch, info.fetch_offset))
+        {
             let mut data = self.positions();
             data.diverging_epoch = Some(diverging);
             return data;
@@ -239,11 +251,19 @@ impl Partition {
             FetchIsolation::TxnCommitted => self.log.last_stable_offset(),
         };
         if timestamp == LATEST {
-            return Ok(Some(FoundOffset { timestamp: -1, offset: last_fetchable, leader_epoch: Some(epoch) }));
+            return Ok(Some(FoundOffset {
+                timestamp: -1,
+                offset: last_fetchable,
+                leader_epoch: Some(epoch),
+            }));
         }
         let found = self.log.fetch_offset_by_timestamp(timestamp).map_err(|e| read_code(&e))?;
         let visible = found.filter(|f| f.offset < last_fetchable || timestamp < LATEST);
-        Ok(visible.map(|f| FoundOffset { timestamp: f.timestamp, offset: f.offset, leader_epoch: f.leader_epoch }))
+        Ok(visible.map(|f| FoundOffset {
+            timestamp: f.timestamp,
+            offset: f.offset,
+            leader_epoch: f.leader_epoch,
+        }))
     }
 
     /// The end of the newest epoch that is not after the one asked for; -1 twice for none.

@@ -81,9 +81,13 @@ impl ReplicaManager {
             .logs
             .get_or_create_log(&local.tp, Some(local.topic_id), Arc::new(config), directory)
             .map_err(|error| {
-                tracing::error!(logger = "kafka.server.ReplicaManager", "Cannot open the log of {}: {error}", local.tp);
-                ErrorCode::KafkaStorageError
-            })?;
+            tracing::error!(
+                logger = "kafka.server.ReplicaManager",
+                "Cannot open the log of {}: {error}",
+                local.tp
+            );
+            ErrorCode::KafkaStorageError
+        })?;
         let partition = Arc::new(Partition::new(local.tp.clone(), local.topic_id, self.node_id, log));
         self.partitions
             .write()
@@ -97,7 +101,10 @@ impl ReplicaManager {
         let removed = self.partitions.write().unwrap_or_else(PoisonError::into_inner).remove(tp);
         if delete {
             if let Err(error) = self.logs.delete_log(tp) {
-                tracing::error!(logger = "kafka.server.ReplicaManager", "Cannot delete the log of {tp}: {error}");
+                tracing::error!(
+                    logger = "kafka.server.ReplicaManager",
+                    "Cannot delete the log of {tp}: {error}"
+                );
             }
         }
         // Whoever waits for this partition learns that it is gone.
@@ -134,7 +141,11 @@ impl ReplicaManager {
     }
 
     /// Waits until each partition has committed up to its offset; answers a code for each.
-    pub async fn wait_until_committed(&self, offsets: &[(TopicPartition, i64)], timeout_ms: i32) -> Vec<ErrorCode> {
+    pub async fn wait_until_committed(
+        &self,
+        offsets: &[(TopicPartition, i64)],
+        timeout_ms: i32,
+    ) -> Vec<ErrorCode> {
         let waiter = Arc::new(Notify::new());
         let deadline = Instant::now() + Duration::from_millis(timeout_ms.max(0) as u64);
         let mut parked = false;
@@ -171,7 +182,9 @@ impl ReplicaManager {
             // Look again after parking: records may have come in between.
             self.park(infos.iter().map(|info| &info.tp), &waiter);
             results = self.read_all(params, infos);
-            if is_enough(params, &results) || tokio::time::timeout_at(deadline, waiter.notified()).await.is_err() {
+            if is_enough(params, &results)
+                || tokio::time::timeout_at(deadline, waiter.notified()).await.is_err()
+            {
                 return results;
             }
         }

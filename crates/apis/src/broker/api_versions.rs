@@ -17,16 +17,22 @@ use crate::{BrokerContext, Call};
 
 /// Answers the list, or why the request is none.
 pub async fn handle(broker: &BrokerContext, call: &Call, request: ApiVersionsRequest) -> ApiVersionsResponse {
-    if call.version >= 3 && !(is_valid_name(&request.client_software_name) && is_valid_name(&request.client_software_version)) {
+    if call.version >= 3
+        && !(is_valid_name(&request.client_software_name) && is_valid_name(&request.client_software_version))
+    {
         return error(ErrorCode::InvalidRequest);
     }
     let meant = request.cluster_id.as_ref();
-    if meant.is_some_and(|id| *id != broker.settings.cluster_id || request.node_id != broker.settings.node_id) {
+    if meant.is_some_and(|id| *id != broker.settings.cluster_id || request.node_id != broker.settings.node_id)
+    {
         return error(ErrorCode::RebootstrapRequired);
     }
     let image = broker.metadata.image();
     ApiVersionsResponse {
-        api_keys: API_TABLE.iter().map(|e| versions(e.key, broker.settings.unstable_api_versions_enable)).collect(),
+        api_keys: API_TABLE
+            .iter()
+            .map(|e| versions(e.key, broker.settings.unstable_api_versions_enable))
+            .collect(),
         supported_features: supported_features(call.version),
         finalized_features_epoch: image.offset(),
         finalized_features: finalized_features(&image.features),
@@ -84,5 +90,7 @@ fn supported_features(version: i16) -> Vec<SupportedFeatureKey> {
 fn is_valid_name(name: &str) -> bool {
     let edge = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
     let bytes = name.as_bytes();
-    edge(bytes.first()) && edge(bytes.last()) && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
+    edge(bytes.first())
+        && edge(bytes.last())
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
 }

@@ -5,13 +5,19 @@
 //! NOT_LEADER_OR_FOLLOWER.
 
 use ottla_common::{ErrorCode, TopicPartition, internal_topics};
-use ottla_protocol::messages::delete_records_response::{DeleteRecordsPartitionResult, DeleteRecordsTopicResult};
+use ottla_protocol::messages::delete_records_response::{
+    DeleteRecordsPartitionResult, DeleteRecordsTopicResult,
+};
 use ottla_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
 
 use crate::{BrokerContext, Call};
 
 /// Deletes before the offset asked for; -1 means everything that is committed.
-pub async fn handle(broker: &BrokerContext, _: &Call, request: DeleteRecordsRequest) -> DeleteRecordsResponse {
+pub async fn handle(
+    broker: &BrokerContext,
+    _: &Call,
+    request: DeleteRecordsRequest,
+) -> DeleteRecordsResponse {
     let topics = request
         .topics
         .into_iter()

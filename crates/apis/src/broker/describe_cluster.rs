@@ -14,7 +14,11 @@ const BROKER_ENDPOINT: i8 = 1;
 const CONTROLLER_ENDPOINT: i8 = 2;
 
 /// Answers from the newest image.
-pub async fn handle(broker: &BrokerContext, call: &Call, request: DescribeClusterRequest) -> DescribeClusterResponse {
+pub async fn handle(
+    broker: &BrokerContext,
+    call: &Call,
+    request: DescribeClusterRequest,
+) -> DescribeClusterResponse {
     if request.endpoint_type != BROKER_ENDPOINT {
         return wrong_endpoint(request.endpoint_type);
     }
@@ -40,14 +44,21 @@ pub async fn handle(broker: &BrokerContext, call: &Call, request: DescribeCluste
         cluster_id: broker.settings.cluster_id.clone(),
         controller_id: metadata_cache::any_alive_broker(&image).unwrap_or(-1),
         brokers,
-        cluster_authorized_operations: if wants_operations { authorized_operations::CLUSTER } else { i32::MIN },
+        cluster_authorized_operations: if wants_operations {
+            authorized_operations::CLUSTER
+        } else {
+            i32::MIN
+        },
         ..Default::default()
     }
 }
 
 fn wrong_endpoint(endpoint_type: i8) -> DescribeClusterResponse {
     let (error, message) = if endpoint_type == CONTROLLER_ENDPOINT {
-        (ErrorCode::MismatchedEndpointType, "This endpoint is a broker's, and the request was meant for a controller.")
+        (
+            ErrorCode::MismatchedEndpointType,
+            "This endpoint is a broker's, and the request was meant for a controller.",
+        )
     } else {
         (ErrorCode::UnsupportedEndpointType, "There is no such type of endpoint.")
     };

@@ -8,7 +8,11 @@ use ottla_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 use crate::{BrokerContext, Call};
 
 /// Answers from the image and from this broker's own settings.
-pub async fn handle(broker: &BrokerContext, _: &Call, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
+pub async fn handle(
+    broker: &BrokerContext,
+    _: &Call,
+    request: DescribeConfigsRequest,
+) -> DescribeConfigsResponse {
     let image = broker.metadata.image();
     broker.configs.describe(&image, &request)
 }

@@ -15,17 +15,18 @@ use ottla_replica::LogDirDescription;
 use crate::{BrokerContext, Call};
 
 /// Describes every directory, with the partitions asked for, or all.
-pub async fn handle(broker: &BrokerContext, _: &Call, request: DescribeLogDirsRequest) -> DescribeLogDirsResponse {
+pub async fn handle(
+    broker: &BrokerContext,
+    _: &Call,
+    request: DescribeLogDirsRequest,
+) -> DescribeLogDirsResponse {
     let wanted: Option<HashSet<TopicPartition>> = request.topics.map(|topics| {
-        let pairs = topics.iter().flat_map(|t| t.partitions.iter().map(|p| TopicPartition::new(&*t.topic, *p)));
+        let pairs =
+            topics.iter().flat_map(|t| t.partitions.iter().map(|p| TopicPartition::new(&*t.topic, *p)));
         pairs.collect()
     });
-    let results = broker
-        .replicas
-        .describe_log_dirs()
-        .into_iter()
-        .map(|dir| describe(dir, wanted.as_ref()))
-        .collect();
+    let results =
+        broker.replicas.describe_log_dirs().into_iter().map(|dir| describe(dir, wanted.as_ref())).collect();
     DescribeLogDirsResponse { results, ..Default::default() }
 }
 

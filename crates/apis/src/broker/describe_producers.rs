@@ -3,14 +3,20 @@
 //! Errors per partition: UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER.
 
 use ottla_common::{ErrorCode, TopicPartition};
-use ottla_protocol::messages::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
+use ottla_protocol::messages::describe_producers_response::{
+    PartitionResponse, ProducerState, TopicResponse,
+};
 use ottla_protocol::messages::{DescribeProducersRequest, DescribeProducersResponse};
 use ottla_replica::ActiveProducer;
 
 use crate::{BrokerContext, Call};
 
 /// Lists every partition's producers.
-pub async fn handle(broker: &BrokerContext, _: &Call, request: DescribeProducersRequest) -> DescribeProducersResponse {
+pub async fn handle(
+    broker: &BrokerContext,
+    _: &Call,
+    request: DescribeProducersRequest,
+) -> DescribeProducersResponse {
     let topics = request
         .topics
         .into_iter()

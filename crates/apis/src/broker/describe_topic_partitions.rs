@@ -98,8 +98,11 @@ impl Page {
     }
 
     fn stop_at(&mut self, topic: &TopicImage, partition_index: i32) {
-        self.response.next_cursor =
-            Some(Cursor { topic_name: ByteString::from(&*topic.name), partition_index, ..Default::default() });
+        self.response.next_cursor = Some(Cursor {
+            topic_name: ByteString::from(&*topic.name),
+            partition_index,
+            ..Default::default()
+        });
     }
 }
 

@@ -68,7 +68,11 @@ fn forgotten_partitions(image: &MetadataImage, version: i16, request: &FetchRequ
     for topic in &request.forgotten_topics_data {
         let name = topic_name(image, version, &topic.topic, topic.topic_id);
         for partition in &topic.partitions {
-            forgotten.push(PartitionKey { topic_id: topic.topic_id, topic: name.clone(), partition: *partition });
+            forgotten.push(PartitionKey {
+                topic_id: topic.topic_id,
+                topic: name.clone(),
+                partition: *partition,
+            });
         }
     }
     forgotten
@@ -156,7 +160,12 @@ fn error_data(index: i32, error: ErrorCode) -> PartitionData {
     }
 }
 
-fn partition_data(broker: &BrokerContext, call: &Call, key: &PartitionKey, data: FetchPartitionData) -> PartitionData {
+fn partition_data(
+    broker: &BrokerContext,
+    call: &Call,
+    key: &PartitionKey,
+    data: FetchPartitionData,
+) -> PartitionData {
     // Consumers of these versions do not know the storage error and would give up (KIP-112).
     let error = match data.error {
         ErrorCode::KafkaStorageError if call.version <= 5 => ErrorCode::NotLeaderOrFollower,
@@ -169,7 +178,11 @@ fn partition_data(broker: &BrokerContext, call: &Call, key: &PartitionKey, data:
         last_stable_offset: data.last_stable_offset,
         log_start_offset: data.log_start_offset,
         aborted_transactions: data.aborted_transactions.map(|list| {
-            let entry = |(producer_id, first_offset)| AbortedTransaction { producer_id, first_offset, ..Default::default() };
+            let entry = |(producer_id, first_offset)| AbortedTransaction {
+                producer_id,
+                first_offset,
+                ..Default::default()
+            };
             list.into_iter().map(entry).collect()
         }),
         records: Some(data.records.into()),

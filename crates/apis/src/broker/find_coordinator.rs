@@ -17,10 +17,17 @@ use crate::{BrokerContext, Call};
 const GROUP: i8 = 0;
 
 /// Answers one key up to version 3, a list of keys from 4 on.
-pub async fn handle(broker: &BrokerContext, call: &Call, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
+pub async fn handle(
+    broker: &BrokerContext,
+    call: &Call,
+    request: FindCoordinatorRequest,
+) -> FindCoordinatorResponse {
     if call.version >= 4 {
-        let coordinators =
-            request.coordinator_keys.into_iter().map(|key| find(broker, call, request.key_type, key)).collect();
+        let coordinators = request
+            .coordinator_keys
+            .into_iter()
+            .map(|key| find(broker, call, request.key_type, key))
+            .collect();
         return FindCoordinatorResponse { coordinators, ..Default::default() };
     }
     let found = find(broker, call, request.key_type, request.key);
@@ -52,7 +59,8 @@ fn find(broker: &BrokerContext, call: &Call, key_type: i8, key: ByteString) -> C
         return failed(key, ErrorCode::CoordinatorNotAvailable, None);
     };
     let partition = topic.partitions.get(&partition_for(&key, topic.partitions.size() as i32));
-    let endpoint = partition.and_then(|p| Some((p.leader, alive_endpoint(&image, p.leader, &call.listener)?)));
+    let endpoint =
+        partition.and_then(|p| Some((p.leader, alive_endpoint(&image, p.leader, &call.listener)?)));
     match endpoint {
         None => failed(key, ErrorCode::CoordinatorNotAvailable, None),
         Some((node_id, endpoint)) => Coordinator {

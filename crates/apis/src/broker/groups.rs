@@ -6,7 +6,9 @@ use std::collections::HashMap;
 
 use bytestring::ByteString;
 use ottla_common::{ErrorCode, Uuid};
-use ottla_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
+use ottla_protocol::messages::offset_commit_response::{
+    OffsetCommitResponsePartition, OffsetCommitResponseTopic,
+};
 use ottla_protocol::messages::*;
 
 use crate::support::authorized_operations;
@@ -65,7 +67,11 @@ pub async fn offset_commit(
                 image.topics.topic_by_name(&topic.name)
             };
             let Some(found) = found else {
-                let error = if call.version >= 10 { ErrorCode::UnknownTopicId } else { ErrorCode::UnknownTopicOrPartition };
+                let error = if call.version >= 10 {
+                    ErrorCode::UnknownTopicId
+                } else {
+                    ErrorCode::UnknownTopicOrPartition
+                };
                 let partitions = topic.partitions.iter().map(|p| (p.partition_index, error)).collect();
                 refused.push((topic.name.clone(), topic.topic_id, partitions));
                 return false;

@@ -9,7 +9,11 @@ use ottla_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse};
 use crate::{BrokerContext, Call};
 
 /// Gives an idempotent producer a new id in epoch 0.
-pub async fn handle(broker: &BrokerContext, _: &Call, request: InitProducerIdRequest) -> InitProducerIdResponse {
+pub async fn handle(
+    broker: &BrokerContext,
+    _: &Call,
+    request: InitProducerIdRequest,
+) -> InitProducerIdResponse {
     let failed = |error: ErrorCode| InitProducerIdResponse {
         error_code: error.code(),
         producer_id: -1,

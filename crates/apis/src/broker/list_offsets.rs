@@ -9,7 +9,9 @@ use std::collections::HashSet;
 
 use ottla_common::{ErrorCode, TopicPartition};
 use ottla_protocol::messages::list_offsets_request::ListOffsetsPartition;
-use ottla_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
+use ottla_protocol::messages::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
+};
 use ottla_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use ottla_replica::FetchIsolation;
 

@@ -77,8 +77,10 @@ fn one_topic(
     if let Some(topic) = image.topics.topic_by_name(&name) {
         return metadata_cache::topic_metadata(image, topic, &call.listener, errors);
     }
-    let exists_soon = if auto_create { broker.auto_topics.create(&name, call) } else { topic_name::is_valid(&name) };
-    let error = if exists_soon { ErrorCode::UnknownTopicOrPartition } else { ErrorCode::InvalidTopicException };
+    let exists_soon =
+        if auto_create { broker.auto_topics.create(&name, call) } else { topic_name::is_valid(&name) };
+    let error =
+        if exists_soon { ErrorCode::UnknownTopicOrPartition } else { ErrorCode::InvalidTopicException };
     failed(error, Some(name), Uuid::ZERO)
 }
 

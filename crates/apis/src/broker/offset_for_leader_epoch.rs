@@ -5,7 +5,9 @@
 //! UNKNOWN_LEADER_EPOCH.
 
 use ottla_common::{ErrorCode, TopicPartition};
-use ottla_protocol::messages::offset_for_leader_epoch_response::{EpochEndOffset, OffsetForLeaderTopicResult};
+use ottla_protocol::messages::offset_for_leader_epoch_response::{
+    EpochEndOffset, OffsetForLeaderTopicResult,
+};
 use ottla_protocol::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse};
 
 use crate::{BrokerContext, Call};

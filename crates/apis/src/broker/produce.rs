@@ -10,12 +10,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use bytestring::ByteString;
 use ottla_common::{ErrorCode, TopicPartition, Uuid};
+use ottla_protocol::Records;
 use ottla_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use ottla_protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
 };
 use ottla_protocol::messages::{ProduceRequest, ProduceResponse};
-use ottla_protocol::Records;
 use ottla_record::{CompressionType, MemoryRecords};
 use ottla_replica::{AppendFailure, Appended};
 
@@ -39,7 +39,12 @@ pub async fn handle(broker: &BrokerContext, call: &Call, request: ProduceRequest
             let index = partition.index;
             match append(broker, call, &target, partition, acks) {
                 Ok((tp, appended)) => {
-                    uncommitted.push((response.responses.len(), answer.partition_responses.len(), tp, appended.last_offset));
+                    uncommitted.push((
+                        response.responses.len(),
+                        answer.partition_responses.len(),
+                        tp,
+                        appended.last_offset,
+                    ));
                     answer.partition_responses.push(success(index, &appended));
                 }
                 Err(failure) => answer.partition_responses.push(failed(index, failure)),
@@ -72,7 +77,8 @@ impl Target {
     fn resolve(broker: &BrokerContext, call: &Call, topic: &TopicProduceData) -> Result<Self, ErrorCode> {
         let image = broker.metadata.image();
         let by_id = call.version >= 13;
-        let found = if by_id { image.topics.topic(topic.topic_id) } else { image.topics.topic_by_name(&topic.name) };
+        let found =
+            if by_id { image.topics.topic(topic.topic_id) } else { image.topics.topic_by_name(&topic.name) };
         let missing = if by_id { ErrorCode::UnknownTopicId } else { ErrorCode::UnknownTopicOrPartition };
         let found = found.ok_or(missing)?;
         Ok(Self { name: found.name.clone(), topic_id: found.id, partitions: found.partitions.size() })
@@ -100,15 +106,24 @@ fn append(
 
 /// Exactly one batch of the current format, in a codec that the version knows.
 fn check_shape(version: i16, records: &Bytes) -> Result<(), AppendFailure> {
-    let invalid = |message: String| AppendFailure { message: Some(message), ..ErrorCode::InvalidRecord.into() };
+    let invalid =
+        |message: String| AppendFailure { message: Some(message), ..ErrorCode::InvalidRecord.into() };
     let run = MemoryRecords::from(records.clone());
     let mut batches = run.batches_strict();
     let batch = match batches.next() {
-        None => return Err(invalid(format!("Produce requests with version {version} must have a record batch per partition"))),
-        Some(batch) => batch.map_err(|e| AppendFailure { message: Some(e.to_string()), ..e.code().into() })?,
+        None => {
+            return Err(invalid(format!(
+                "Produce requests with version {version} must have a record batch per partition"
+            )));
+        }
+        Some(batch) => {
+            batch.map_err(|e| AppendFailure { message: Some(e.to_string()), ..e.code().into() })?
+        }
     };
     if batches.next().is_some() {
-        return Err(invalid(format!("Produce requests with version {version} are only allowed to contain exactly one record batch per partition")));
+        return Err(invalid(format!(
+            "Produce requests with version {version} are only allowed to contain exactly one record batch per partition"
+        )));
     }
     let codec = batch.compression_type().map_err(|e| invalid(e.to_string()))?;
     if version < 7 && codec == CompressionType::Zstd {

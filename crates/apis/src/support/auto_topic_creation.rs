@@ -78,7 +78,9 @@ impl AutoTopicCreationManager {
             for topic in response.topics.iter() {
                 match topic.error_code {
                     // Made by somebody else meanwhile is as good.
-                    0 | 36 => info!(logger = "kafka.server.DefaultAutoTopicCreationManager", "Created topic {name}"),
+                    0 | 36 => {
+                        info!(logger = "kafka.server.DefaultAutoTopicCreationManager", "Created topic {name}")
+                    }
                     code => warn!(
                         logger = "kafka.server.DefaultAutoTopicCreationManager",
                         "Cannot create topic {name}: error {code} {}",

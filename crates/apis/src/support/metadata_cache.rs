@@ -82,7 +82,11 @@ pub fn any_alive_broker(image: &MetadataImage) -> Option<i32> {
 }
 
 /// Replicas whose broker, listener or directory is away.
-pub fn offline_replicas(image: &MetadataImage, partition: &PartitionRegistration, listener: &str) -> Vec<i32> {
+pub fn offline_replicas(
+    image: &MetadataImage,
+    partition: &PartitionRegistration,
+    listener: &str,
+) -> Vec<i32> {
     let is_offline = |broker: i32| match image.cluster.broker(broker) {
         None => true,
         Some(b) => {

@@ -27,7 +27,8 @@ fn data(index: i32, high_watermark: i64, records: &'static [u8]) -> (PartitionKe
 }
 
 fn open_session(manager: &FetchManager, now_ms: i64) -> i32 {
-    let context = manager.new_context(17, 0, INITIAL_EPOCH, false, vec![partition(0, 0), partition(1, 0)], &[], now_ms);
+    let context =
+        manager.new_context(17, 0, INITIAL_EPOCH, false, vec![partition(0, 0), partition(1, 0)], &[], now_ms);
     context.respond(manager, vec![data(0, 5, b""), data(1, 5, b"")], now_ms).session_id
 }
 
@@ -62,9 +63,18 @@ fn wrong_sessions_and_epochs_are_told_apart() {
         FetchContext::Error(error) => error,
         other => panic!("{other:?}"),
     };
-    assert_eq!(error(manager.new_context(17, id + 1, 1, false, vec![], &[], 1)), ErrorCode::FetchSessionIdNotFound);
-    assert_eq!(error(manager.new_context(17, id, 3, false, vec![], &[], 1)), ErrorCode::InvalidFetchSessionEpoch);
-    assert_eq!(error(manager.new_context(12, id, 1, false, vec![], &[], 1)), ErrorCode::FetchSessionTopicIdError);
+    assert_eq!(
+        error(manager.new_context(17, id + 1, 1, false, vec![], &[], 1)),
+        ErrorCode::FetchSessionIdNotFound
+    );
+    assert_eq!(
+        error(manager.new_context(17, id, 3, false, vec![], &[], 1)),
+        ErrorCode::InvalidFetchSessionEpoch
+    );
+    assert_eq!(
+        error(manager.new_context(12, id, 1, false, vec![], &[], 1)),
+        ErrorCode::FetchSessionTopicIdError
+    );
 }
 
 #[test]
