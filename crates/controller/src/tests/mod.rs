@@ -4,5 +4,6 @@ mod activation;
 mod brokers;
 mod configs;
 mod features;
+mod invariants;
 mod partitions;
 mod topics;
