@@ -3,6 +3,8 @@
 //! partitions, set topic, broker and group configurations and a quota, deleted a topic; a producer asked for
 //! an id; and the node was stopped. The fixture is the log's only segment.
 
+#![allow(clippy::unwrap_used)]
+
 use bytes::Bytes;
 use ottla_common::{TopicPartition, Uuid};
 use ottla_metadata::{
