@@ -36,11 +36,10 @@ impl KafkaRaftClient {
         let voters = self.partition.last_voter_set();
         // Voters that only formatting named are not replicated yet, and listeners may have moved.
         let stale = self.partition.has_bootstrap_voters() || voters.voter_node_needs_update(&local);
-        if kraft_version > 0 && stale {
-            if let Some(updated) = voters.update_voter(local) {
-                records.push(ControlRecord::kraft_version(kraft_version));
-                records.push(ControlRecord::Voters(updated.to_voters_record()));
-            }
+        let updated = if kraft_version > 0 && stale { voters.update_voter(local) } else { None };
+        if let Some(updated) = updated {
+            records.push(ControlRecord::kraft_version(kraft_version));
+            records.push(ControlRecord::Voters(updated.to_voters_record()));
         }
         let (base_offset, epoch) = (self.log.end_offset(), self.quorum.epoch());
         // Only a record beyond all bounds cannot be written, and none of these is.

@@ -226,7 +226,8 @@ impl KafkaRaftClient {
     }
 
     pub(super) fn snapshot_fetched(&mut self, now_ms: i64, id: OffsetAndEpoch, records: &[ControlRecord]) {
-        if id.epoch < self.log.last_fetched_epoch() || id.offset < self.log.end_offset() {
+        // A longer log of an older epoch was never committed: the snapshot stands for what was.
+        if id <= self.log.end() {
             return self.log.add_snapshot(id);
         }
         self.log.start_at_snapshot(id);
