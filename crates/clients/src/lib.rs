@@ -11,6 +11,7 @@ mod error;
 mod group_protocol;
 mod metadata;
 mod network_client;
+pub mod producer;
 
 pub use config::{ClientConfig, CommonSettings};
 pub use connection::BrokerConnection;

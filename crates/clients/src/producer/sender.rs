@@ -1,0 +1,296 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use ottla_common::{ErrorCode, TopicPartition};
+use ottla_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use ottla_protocol::messages::produce_response::PartitionProduceResponse;
+use ottla_protocol::messages::{InitProducerIdRequest, ProduceRequest};
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
+
+use super::accumulator::{Batch, Producer, RecordAccumulator};
+use super::settings::ProducerSettings;
+use crate::{ClientError, NetworkClient};
+
+/// Everything the producer's callers and its sender task share.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    pub(crate) client: Arc<NetworkClient>,
+    pub(crate) settings: ProducerSettings,
+    pub(crate) accumulator: Mutex<RecordAccumulator>,
+    /// `buffer.memory`.
+    pub(crate) memory: Semaphore,
+    /// Something may be sendable.
+    pub(crate) wakeup: Notify,
+    /// Something was answered.
+    pub(crate) progress: Notify,
+    pub(crate) refreshing: AtomicBool,
+}
+
+/// From this version on, topics go by id (KIP-516).
+const WITH_TOPIC_IDS: i16 = 13;
+
+impl Sender {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, RecordAccumulator> {
+        self.accumulator.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends until it is aborted.
+    pub(crate) async fn run(self: Arc<Self>) {
+        let mut last_refresh = Instant::now();
+        loop {
+            let next = self.step().await;
+            let max_age = self.client.settings().metadata_max_age;
+            if last_refresh.elapsed() >= max_age {
+                last_refresh = Instant::now();
+                let topics = self.client.metadata().topics.keys().cloned().collect();
+                self.refresh(topics);
+            }
+            let wait_until = next.unwrap_or_else(|| Instant::now() + max_age.min(Duration::from_secs(1)));
+            tokio::select! {
+                () = self.wakeup.notified() => {}
+                () = tokio::time::sleep_until(wait_until) => {}
+            }
+        }
+    }
+
+    async fn step(self: &Arc<Self>) -> Option<Instant> {
+        if let Err(error) = self.ensure_producer().await {
+            if !error.is_retriable() {
+                self.fail_all(&error);
+            }
+            self.expire();
+            return Some(Instant::now() + self.client.settings().retry_backoff);
+        }
+        self.expire();
+        let metadata = self.client.metadata();
+        let drained = self.lock().drain(Instant::now(), |tp| metadata.leader(&tp.topic, tp.partition));
+        for (tp, batch, error) in drained.broken {
+            self.lock().failed(&tp, &batch);
+            self.finish(&tp, batch, Err(error));
+        }
+        for (node, batches) in drained.requests {
+            let sender = Arc::clone(self);
+            tokio::spawn(async move { sender.produce(node, batches).await });
+        }
+        if drained.leaderless.is_empty() {
+            return drained.next;
+        }
+        let mut topics: Vec<ByteString> = drained.leaderless.iter().map(|tp| (&*tp.topic).into()).collect();
+        topics.sort();
+        topics.dedup();
+        self.refresh(topics);
+        let again = Instant::now() + self.client.settings().retry_backoff;
+        Some(drained.next.map_or(again, |next| next.min(again)))
+    }
+
+    /// Asks anew who leads what, in the background and once at a time.
+    fn refresh(self: &Arc<Self>, topics: Vec<ByteString>) {
+        if topics.is_empty() || self.refreshing.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let sender = Arc::clone(self);
+        tokio::spawn(async move {
+            if let Err(error) = sender.client.refresh_metadata(Some(&topics), false).await {
+                tracing::debug!("Cannot refresh metadata: {error}");
+                tokio::time::sleep(sender.client.settings().retry_backoff).await;
+            }
+            sender.refreshing.store(false, Ordering::SeqCst);
+            sender.wakeup.notify_one();
+        });
+    }
+
+    /// Gets a producer id when there is none, or when sequences have a gap.
+    async fn ensure_producer(&self) -> Result<(), ClientError> {
+        {
+            let accumulator = self.lock();
+            let wanted = accumulator.producer.is_none() || accumulator.needs_reset;
+            let idle = accumulator.incomplete == 0 && accumulator.producer.is_none();
+            if !self.settings.idempotent || !wanted || idle || !accumulator.is_quiet() {
+                return Ok(());
+            }
+        }
+        let request = InitProducerIdRequest {
+            transactional_id: None,
+            transaction_timeout_ms: i32::MAX,
+            producer_id: -1,
+            producer_epoch: -1,
+            ..InitProducerIdRequest::default()
+        };
+        let response = self.client.any().await?.send(&request).await?;
+        ClientError::check("producer id", response.error_code, None)?;
+        self.lock().reset(Producer { id: response.producer_id, epoch: response.producer_epoch });
+        Ok(())
+    }
+
+    async fn produce(self: Arc<Self>, node: i32, batches: Vec<(TopicPartition, Batch)>) {
+        let payload: Vec<_> = batches.iter().map(|(tp, batch)| (tp.clone(), batch.bytes())).collect();
+        match self.exchange(node, &payload).await {
+            Ok(answers) => {
+                self.lock().request_done(node);
+                for (tp, batch) in batches {
+                    let answer = answers.iter().find(|(of, _)| *of == tp).map(|(_, answer)| answer);
+                    match answer {
+                        Some(answer) => self.settle(&tp, batch, answer),
+                        None if self.settings.acks == 0 => self.succeed(&tp, batch, (-1, -1)),
+                        None => self.refuse(&tp, batch, missing_answer(&tp)),
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::debug!("Produce to broker {node} failed: {error}");
+                self.lock().request_done(node);
+                for (tp, batch) in batches {
+                    self.refuse(&tp, batch, error.clone());
+                }
+            }
+        }
+        self.wakeup.notify_one();
+    }
+
+    async fn exchange(
+        &self,
+        node: i32,
+        batches: &[(TopicPartition, Bytes)],
+    ) -> Result<Vec<(TopicPartition, PartitionProduceResponse)>, ClientError> {
+        let connection = self.client.node(node).await?;
+        let version = connection.version::<ProduceRequest>()?;
+        let metadata = self.client.metadata();
+        let patience = self.client.settings().request_timeout;
+        let mut topics: Vec<TopicProduceData> = Vec::new();
+        for (tp, records) in batches {
+            let partition = PartitionProduceData {
+                index: tp.partition,
+                records: Some(records.clone().into()),
+                ..Default::default()
+            };
+            let id = metadata.topics.get(&*tp.topic).map(|t| t.topic_id).unwrap_or_default();
+            let same = |t: &&mut TopicProduceData| {
+                if version >= WITH_TOPIC_IDS { t.topic_id == id } else { t.name == *tp.topic }
+            };
+            match topics.iter_mut().find(same) {
+                Some(topic) => topic.partition_data.push(partition),
+                None => topics.push(TopicProduceData {
+                    name: if version >= WITH_TOPIC_IDS { ByteString::new() } else { (&*tp.topic).into() },
+                    topic_id: if version >= WITH_TOPIC_IDS { id } else { ottla_common::Uuid::ZERO },
+                    partition_data: vec![partition],
+                    ..Default::default()
+                }),
+            }
+        }
+        let request = ProduceRequest {
+            transactional_id: None,
+            acks: self.settings.acks,
+            timeout_ms: patience.as_millis() as i32,
+            topic_data: topics,
+            ..ProduceRequest::default()
+        };
+        if self.settings.acks == 0 {
+            connection.send_unanswered(&request, version).await?;
+            return Ok(Vec::new());
+        }
+        let response = connection.send_version(&request, version, patience).await?;
+        let mut answers = Vec::new();
+        for topic in response.responses {
+            let name = match metadata.topic_name(topic.topic_id) {
+                Some(name) if version >= WITH_TOPIC_IDS => name.clone(),
+                _ => topic.name,
+            };
+            for answer in topic.partition_responses {
+                answers.push((TopicPartition::new(&*name, answer.index), answer));
+            }
+        }
+        Ok(answers)
+    }
+
+    fn settle(&self, tp: &TopicPartition, batch: Batch, answer: &PartitionProduceResponse) {
+        match ErrorCode::from_code(answer.error_code) {
+            ErrorCode::None => self.succeed(tp, batch, (answer.base_offset, answer.log_append_time_ms)),
+            // An earlier try arrived and only its answer was lost.
+            ErrorCode::DuplicateSequenceNumber => self.succeed(tp, batch, (-1, -1)),
+            code => {
+                let detail =
+                    answer.record_errors.first().and_then(|e| e.batch_index_error_message.as_deref());
+                let message = answer.error_message.as_deref().or(detail);
+                self.refuse(tp, batch, ClientError::api(tp.to_string(), code, message));
+            }
+        }
+    }
+
+    fn succeed(&self, tp: &TopicPartition, batch: Batch, (offset, append_time): (i64, i64)) {
+        self.lock().succeeded(tp, &batch);
+        self.finish(tp, batch, Ok((offset, append_time)));
+    }
+
+    /// Tries again where that can help, else gives the batch up.
+    fn refuse(&self, tp: &TopicPartition, batch: Batch, error: ClientError) {
+        let now = Instant::now();
+        let mut accumulator = self.lock();
+        let lost_identity = matches!(
+            error.code(),
+            Some(
+                ErrorCode::OutOfOrderSequenceNumber
+                    | ErrorCode::UnknownProducerId
+                    | ErrorCode::InvalidProducerEpoch
+            )
+        ) && self.settings.idempotent;
+        if lost_identity && !accumulator.has_older(tp, &batch) {
+            // Nothing before it can fill the gap; start over under a new id.
+            accumulator.needs_reset = true;
+        }
+        let moved = matches!(
+            error.code(),
+            Some(
+                ErrorCode::UnknownTopicOrPartition
+                    | ErrorCode::UnknownTopicId
+                    | ErrorCode::InconsistentTopicId
+            )
+        );
+        let worth = error.is_retriable() || lost_identity || moved;
+        if worth && accumulator.may_retry(&batch, now) {
+            let pause = self.client.settings().backoff(batch.attempts);
+            accumulator.retry(tp, batch, now + pause);
+            drop(accumulator);
+            if !lost_identity {
+                self.client.forget_topic(&tp.topic);
+            }
+            return;
+        }
+        accumulator.failed(tp, &batch);
+        drop(accumulator);
+        self.finish(tp, batch, Err(error));
+    }
+
+    fn expire(&self) {
+        let expired = self.lock().expire(Some(Instant::now()));
+        for (tp, batch) in expired {
+            let error = ClientError::Timeout {
+                what: format!("delivery to {tp}"),
+                waited: self.settings.delivery_timeout,
+                cause: format!("{} attempts failed; see delivery.timeout.ms", batch.attempts),
+            };
+            self.finish(&tp, batch, Err(error));
+        }
+    }
+
+    /// Gives up everything that waits.
+    pub(crate) fn fail_all(&self, error: &ClientError) {
+        let all = self.lock().expire(None);
+        for (tp, batch) in all {
+            self.finish(&tp, batch, Err(error.clone()));
+        }
+    }
+
+    fn finish(&self, tp: &TopicPartition, batch: Batch, result: Result<(i64, i64), ClientError>) {
+        self.memory.add_permits(batch.memory);
+        batch.complete(tp, result);
+        self.progress.notify_waiters();
+    }
+}
+
+fn missing_answer(tp: &TopicPartition) -> ClientError {
+    ClientError::api(tp.to_string(), ErrorCode::UnknownServerError, Some("the broker's answer leaves it out"))
+}
