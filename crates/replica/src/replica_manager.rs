@@ -99,13 +99,8 @@ impl ReplicaManager {
     /// Forgets a partition; with `delete` its log goes, too.
     pub fn remove(&self, tp: &TopicPartition, delete: bool) {
         let removed = self.partitions.write().unwrap_or_else(PoisonError::into_inner).remove(tp);
-        if delete {
-            if let Err(error) = self.logs.delete_log(tp) {
-                tracing::error!(
-                    logger = "kafka.server.ReplicaManager",
-                    "Cannot delete the log of {tp}: {error}"
-                );
-            }
+        if delete && let Err(error) = self.logs.delete_log(tp) {
+            tracing::error!(logger = "kafka.server.ReplicaManager", "Cannot delete the log of {tp}: {error}");
         }
         // Whoever waits for this partition learns that it is gone.
         if let Some(partition) = removed {

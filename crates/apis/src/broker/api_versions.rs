@@ -7,7 +7,7 @@
 use ottla_common::ErrorCode;
 use ottla_metadata::MetadataVersion;
 use ottla_metadata::feature;
-use ottla_metadata::image::FeaturesImage;
+use ottla_metadata::image::{FeaturesImage, MetadataImage};
 use ottla_protocol::ApiKey;
 use ottla_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use ottla_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
@@ -27,15 +27,25 @@ pub async fn handle(broker: &BrokerContext, call: &Call, request: ApiVersionsReq
     {
         return error(ErrorCode::RebootstrapRequired);
     }
-    let image = broker.metadata.image();
+    let unstable = broker.settings.unstable_api_versions_enable;
+    let kraft_version = broker.metadata.kraft_version();
+    let apis = API_TABLE.iter().map(|e| e.key);
+    response(apis, call.version, unstable, &broker.metadata.image(), kraft_version)
+}
+
+/// The list of a node that serves these APIs, in the version of the request.
+pub fn response(
+    apis: impl Iterator<Item = ApiKey>,
+    version: i16,
+    unstable: bool,
+    image: &MetadataImage,
+    kraft_version: i16,
+) -> ApiVersionsResponse {
     ApiVersionsResponse {
-        api_keys: API_TABLE
-            .iter()
-            .map(|e| versions(e.key, broker.settings.unstable_api_versions_enable))
-            .collect(),
-        supported_features: supported_features(call.version),
+        api_keys: apis.map(|key| versions(key, unstable)).collect(),
+        supported_features: supported_features(version),
         finalized_features_epoch: image.offset(),
-        finalized_features: finalized_features(&image.features),
+        finalized_features: finalized_features(&image.features, kraft_version),
         ..Default::default()
     }
 }
@@ -60,16 +70,18 @@ fn versions(key: ApiKey, unstable: bool) -> ApiVersion {
     }
 }
 
-fn finalized_features(features: &FeaturesImage) -> Vec<FinalizedFeatureKey> {
+fn finalized_features(features: &FeaturesImage, kraft_version: i16) -> Vec<FinalizedFeatureKey> {
     let metadata = features.metadata_version.map(|v| (MetadataVersion::FEATURE_NAME, v.feature_level()));
     let others = features.finalized_versions.iter().map(|(name, level)| (name.as_str(), *level));
+    // The quorum keeps this one in control records of its own (KIP-853).
+    let kraft = (kraft_version > 0).then_some(("kraft.version", kraft_version));
     let key = |(name, level): (&str, i16)| FinalizedFeatureKey {
         name: name.into(),
         max_version_level: level,
         min_version_level: level,
         ..Default::default()
     };
-    metadata.into_iter().chain(others).map(key).collect()
+    metadata.into_iter().chain(kraft).chain(others).map(key).collect()
 }
 
 fn supported_features(version: i16) -> Vec<SupportedFeatureKey> {

@@ -1,6 +1,7 @@
 //! The newest metadata image, and the questions handlers ask it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI16, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 use bytestring::ByteString;
@@ -13,6 +14,7 @@ use ottla_protocol::messages::metadata_response::{MetadataResponsePartition, Met
 #[derive(Debug, Default)]
 pub struct MetadataCache {
     image: ArcSwap<MetadataImage>,
+    kraft_version: AtomicI16,
 }
 
 /// How older clients want missing endpoints reported.
@@ -30,8 +32,14 @@ impl MetadataCache {
         self.image.load()
     }
 
+    /// The finalized `kraft.version`, which the image does not have.
+    pub fn kraft_version(&self) -> i16 {
+        self.kraft_version.load(Ordering::Relaxed)
+    }
+
     /// Takes over a newer image.
-    pub fn publish(&self, image: Arc<MetadataImage>) {
+    pub fn publish(&self, image: Arc<MetadataImage>, kraft_version: i16) {
+        self.kraft_version.store(kraft_version, Ordering::Relaxed);
         self.image.store(image);
     }
 

@@ -148,7 +148,7 @@ impl MetadataPublisher {
         self.delete_partitions(&changes);
         self.apply_partitions(&changes);
         self.update_topic_configs(&update.delta);
-        self.parts.cache.publish(image.clone());
+        self.parts.cache.publish(image.clone(), self.parts.raft.kraft_version());
         self.forget_deleted_topics(&update.delta).await;
         self.maybe_write_snapshot(&update);
         self.applied.send_replace(image.offset());

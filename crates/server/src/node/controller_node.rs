@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use bytestring::ByteString;
 use ottla_common::Uuid;
 use ottla_common::time::Time;
 use ottla_controller::{ControllerConfig, SeededRandom};
@@ -13,6 +14,7 @@ use ottla_storage::fs::FileSystem;
 use tokio::task::JoinHandle;
 
 use super::StartError;
+use super::controller_listener::ControllerListenerHandler;
 use super::storage_check::FormattedStorage;
 use crate::broker::config_schema::NodeConfigSchema;
 use crate::config::KafkaConfig;
@@ -53,10 +55,21 @@ impl ControllerNode {
     /// Lets the controller listeners in.
     pub(super) fn serve(
         &self,
-        _sockets: &mut SocketServer,
-        _config: &KafkaConfig,
-        _storage: &FormattedStorage,
+        sockets: &mut SocketServer,
+        config: &KafkaConfig,
+        storage: &FormattedStorage,
+        raft: &RaftClient,
     ) {
+        let handler = Arc::new(ControllerListenerHandler {
+            node_id: config.node_id,
+            cluster_id: ByteString::from(storage.cluster_id.as_str()),
+            raft: raft.clone(),
+            controller: self.handle.clone(),
+            listener: config.controller_listener_names.first().cloned().unwrap_or_default(),
+        });
+        for endpoint in config.controller_listeners() {
+            sockets.start_listener(&endpoint.listener_name, &handler);
+        }
     }
 
     pub(super) async fn stop(self) {

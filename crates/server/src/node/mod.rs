@@ -1,6 +1,7 @@
 //! One node: everything that `process.roles` says, started in order and stopped in the reverse one.
 
 mod broker_node;
+mod controller_listener;
 mod controller_node;
 mod parts;
 mod storage_check;
@@ -69,7 +70,7 @@ pub struct Node {
 impl Node {
     /// Starts a node and returns once it serves. Must be called within a tokio runtime.
     pub async fn start(config: Arc<KafkaConfig>) -> Result<Self, StartError> {
-        let fs: Arc<dyn FileSystem> = Arc::new(OsFileSystem::default());
+        let fs: Arc<dyn FileSystem> = Arc::new(OsFileSystem);
         let time: Arc<dyn Time> = Arc::new(SystemTime::default());
         let storage = FormattedStorage::check(fs.as_ref(), &config)?;
         if !config.process_roles.controller {
@@ -84,7 +85,7 @@ impl Node {
         let raft = RaftClient::start(parts::raft(&config, &storage, &addresses), fs.clone(), time.clone())?;
         let broker_epoch = Arc::new(AtomicI64::new(-1));
         let controller = ControllerNode::start(&config, &storage, &fs, &time, &raft)?;
-        controller.serve(&mut sockets, &config, &storage);
+        controller.serve(&mut sockets, &config, &storage, &raft);
         let broker = if config.process_roles.broker {
             let options = broker_node::BrokerOptions {
                 config: config.clone(),
