@@ -7,6 +7,8 @@
 mod api;
 mod clock;
 mod handler;
+#[cfg(test)]
+mod kafka_log_test;
 mod load;
 mod log;
 mod offsets_api;
