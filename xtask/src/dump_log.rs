@@ -1,6 +1,7 @@
 //! `kafka-dump-log` over every file of a folder: it must read all of them without a complaint.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ pub fn run(node: &Node) -> Result<()> {
         let cluster = folder.file_name().is_some_and(|name| name == "__cluster_metadata-0");
         for file in fs::read_dir(&folder)? {
             let file = file?.path();
-            if of_empty_segment(&file) {
+            if unreadable_index(&file)? {
                 continue;
             }
             let known = file.extension().and_then(|extension| extension.to_str()).is_some_and(|extension| {
@@ -95,8 +96,14 @@ fn first_offset_only<'a>(file: &str, lines: &mut impl Iterator<Item = &'a str>) 
     Ok(())
 }
 
-/// The tool cannot open the indexes of a segment that has no record yet.
-fn of_empty_segment(file: &Path) -> bool {
+/// The tool cannot open the indexes of a segment without a record, and takes the zeros of an index
+/// that a killed server had only reserved for an entry.
+fn unreadable_index(file: &Path) -> Result<bool> {
     let index = file.extension().is_some_and(|extension| extension == "index" || extension == "timeindex");
-    index && fs::metadata(file.with_extension("log")).is_ok_and(|log| log.len() == 0)
+    if !index {
+        return Ok(false);
+    }
+    let mut first = [0; 8];
+    let reserved = fs::File::open(file)?.read_exact(&mut first).is_ok() && first == [0; 8];
+    Ok(reserved || fs::metadata(file.with_extension("log")).is_ok_and(|log| log.len() == 0))
 }
