@@ -15,7 +15,7 @@ const LISTENER: &str = "CONTROLLER";
 
 /// What may go wrong, each with its chance in a thousand per step or message.
 #[derive(Debug, Clone, Copy)]
-pub struct Trouble {
+pub(crate) struct Trouble {
     lost_message: u64,
     crash: u64,
     partition: u64,
@@ -23,11 +23,11 @@ pub struct Trouble {
 }
 
 impl Trouble {
-    pub fn all() -> Self {
+    pub(crate) fn all() -> Self {
         Self { lost_message: 50, crash: 4, partition: 6, snapshot: 6 }
     }
 
-    pub fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self { lost_message: 0, crash: 0, partition: 0, snapshot: 0 }
     }
 }
@@ -57,7 +57,7 @@ struct Node {
 }
 
 #[derive(Debug)]
-pub struct Cluster {
+pub(crate) struct Cluster {
     random: u64,
     now_ms: i64,
     sequence: u64,
@@ -73,7 +73,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    pub fn new(seed: u64, nodes: i32) -> Self {
+    pub(crate) fn new(seed: u64, nodes: i32) -> Self {
         let voters = (1..=nodes).map(|id| (id, format!("n{id}"), id.unsigned_abs() as u16));
         let mut cluster = Self {
             random: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
@@ -106,15 +106,15 @@ impl Cluster {
         cluster
     }
 
-    pub fn history(&self) -> &[String] {
+    pub(crate) fn history(&self) -> &[String] {
         &self.history
     }
 
-    pub fn leaders(&self) -> &BTreeMap<i32, i32> {
+    pub(crate) fn leaders(&self) -> &BTreeMap<i32, i32> {
         &self.leaders
     }
 
-    pub fn run(&mut self, steps: usize, trouble: Trouble) {
+    pub(crate) fn run(&mut self, steps: usize, trouble: Trouble) {
         self.trouble = trouble;
         for _ in 0..steps {
             self.cause_trouble();
@@ -123,7 +123,7 @@ impl Cluster {
     }
 
     /// All messages arrive and all nodes run.
-    pub fn heal(&mut self) {
+    pub(crate) fn heal(&mut self) {
         self.trouble = Trouble::none();
         self.cut_off.clear();
         let down: Vec<i32> =
@@ -132,7 +132,7 @@ impl Cluster {
     }
 
     /// Runs until every node has committed more than anybody had.
-    pub fn run_until_settled(&mut self) {
+    pub(crate) fn run_until_settled(&mut self) {
         let goal = self.nodes.values().map(|node| node.disk.end_offset()).max().unwrap_or(0) + 5;
         for _ in 0..200_000 {
             if self.nodes.values().all(|node| node.high_watermark >= goal) {

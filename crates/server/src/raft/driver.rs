@@ -112,8 +112,7 @@ fn kernel_config(config: &RaftConfig) -> KernelConfig {
     }
     KernelConfig {
         quorum: QuorumConfig {
-            // A node without the controller's role votes for nobody, whatever the voters' ids are.
-            local: if config.can_become_voter { local } else { ReplicaKey { id: local.id, ..local } },
+            local,
             local_listeners: config.local_listeners.clone(),
             election_timeout_ms: config.election_timeout_ms,
             fetch_timeout_ms: config.fetch_timeout_ms,
