@@ -251,6 +251,11 @@ impl QuorumControllerHandle {
         self.read("findTopicNames", move |c| ids.iter().map(|id| c.find_topic_name(*id)).collect()).await
     }
 
+    /// Whether the controller has stopped.
+    pub fn is_stopped(&self) -> bool {
+        self.events.is_closed()
+    }
+
     /// Lets the controller finish what it is at and stop. Later calls get NOT_CONTROLLER.
     pub fn begin_shutdown(&self) {
         let _ = self.events.send(Event::Shutdown);

@@ -9,6 +9,7 @@
 mod handle;
 mod quorum;
 mod raft_link;
+mod registration;
 mod task;
 #[cfg(test)]
 mod task_test;
@@ -16,4 +17,5 @@ mod task_test;
 pub use handle::{QuorumControllerHandle, SharedImage};
 pub use quorum::{MetadataEvent, MetadataQuorum};
 pub use raft_link::ControllerListener;
+pub use registration::{controller_registration, register_controller};
 pub use task::{ControllerTask, QuorumControllerOptions};

@@ -81,7 +81,10 @@ impl RaftListener for ControllerListener {
             }),
             Err(error) => {
                 // Without the snapshot what follows makes no sense: this controller can never lead.
-                tracing::error!(snapshot = %id, %error, "the metadata snapshot cannot be read; this controller stops");
+                tracing::error!(
+                    logger = "org.apache.kafka.controller.QuorumController",
+                    "Stopping this controller: snapshot {id} cannot be read: {error}"
+                );
                 self.handle.begin_shutdown();
             }
         }

@@ -19,6 +19,8 @@ use tokio::sync::mpsc;
 use super::handle::{QuorumControllerHandle, SharedImage};
 use super::quorum::{MetadataEvent, MetadataQuorum};
 
+const LOGGER: &str = "org.apache.kafka.controller.QuorumController";
+
 /// Something that takes its turn on the controller task.
 pub(super) type WriteOperation = Box<dyn FnOnce(&mut ControllerTask) + Send>;
 type DeferredReply = Box<dyn FnOnce(Result<(), ApiError>) + Send>;
@@ -144,7 +146,7 @@ impl ControllerTask {
         let ControllerResult { records, response, is_atomic } = match decided {
             Ok(result) => result,
             Err(error) => {
-                tracing::debug!(name, %error, "controller operation failed");
+                tracing::debug!(logger = LOGGER, "{name}: {error}");
                 return reply(Err(error));
             }
         };
@@ -180,7 +182,10 @@ impl ControllerTask {
                 Ok(offset) => {
                     if let Err(error) = self.kernel.apply(records, offset) {
                         // What was decided cannot be replayed: a bug. Nobody may build on this state.
-                        tracing::error!(%error, offset, "replaying decided records failed; resigning");
+                        tracing::error!(
+                            logger = LOGGER,
+                            "Resigning: decided records cannot be replayed at offset {offset}: {error}"
+                        );
                         self.resign(epoch);
                         return Err(ApiError::new(ErrorCode::UnknownServerError, error.to_string()));
                     }
@@ -202,7 +207,7 @@ impl ControllerTask {
     }
 
     fn append_failed(&self, error: &AppendError) -> ApiError {
-        tracing::warn!(%error, "appending to the metadata log failed");
+        tracing::warn!(logger = LOGGER, "Appending to the metadata log failed: {error}");
         match error {
             AppendError::NotLeader { .. } => self.not_controller(),
             AppendError::Full(_) => ApiError::new(ErrorCode::RequestTimedOut, error.to_string()),
@@ -247,7 +252,10 @@ impl ControllerTask {
                 };
                 if let Err(error) = self.kernel.handle_commit(&batch) {
                     // Kafka halts here: a controller that misses a record must never lead.
-                    tracing::error!(%error, "replaying the metadata log failed; this controller stops");
+                    tracing::error!(
+                        logger = LOGGER,
+                        "Stopping this controller: the metadata log cannot be replayed: {error}"
+                    );
                     self.events.close();
                     return;
                 }
@@ -259,7 +267,10 @@ impl ControllerTask {
                 self.renounce();
                 let last_offset = provenance.last_contained_offset;
                 if let Err(error) = self.kernel.load_snapshot(last_offset, &records) {
-                    tracing::error!(%error, "loading the metadata snapshot failed; this controller stops");
+                    tracing::error!(
+                        logger = LOGGER,
+                        "Stopping this controller: the snapshot cannot be loaded: {error}"
+                    );
                     self.events.close();
                     return;
                 }
@@ -281,12 +292,18 @@ impl ControllerTask {
         let now_ms = self.time.now_ms();
         let activation = self.kernel.claim(epoch, self.quorum.log_end_offset(), now_ms);
         let count = activation.records.len();
-        tracing::info!(epoch, records = count, "becoming the active controller");
+        tracing::info!(
+            logger = LOGGER,
+            "Becoming the active controller at epoch {epoch}, with {count} activation record(s)."
+        );
         self.start_timers(now_ms);
         match self.append(epoch, activation.records, activation.is_atomic) {
             Ok(_) => {}
             Err(error) => {
-                tracing::error!(%error, "activation records were not written; resigning");
+                tracing::error!(
+                    logger = LOGGER,
+                    "Resigning: the activation records were not written: {error}"
+                );
                 self.resign(epoch);
             }
         }
@@ -294,7 +311,7 @@ impl ControllerTask {
 
     fn renounce(&mut self) {
         if self.kernel.active_epoch().is_some() {
-            tracing::warn!("no longer the active controller");
+            tracing::warn!(logger = LOGGER, "No longer the active controller.");
             self.kernel.renounce();
         }
         self.timers = Timers::default();
@@ -368,7 +385,7 @@ impl ControllerTask {
         match self.append(epoch, result.records, result.is_atomic) {
             Ok(_) => result.response,
             Err(error) => {
-                tracing::warn!(name, %error, "periodic controller work failed");
+                tracing::warn!(logger = LOGGER, "{name} failed: {error}");
                 false
             }
         }

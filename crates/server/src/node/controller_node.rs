@@ -1,5 +1,6 @@
 //! The controller role of a node.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,13 +14,14 @@ use ottla_network::SocketServer;
 use ottla_storage::fs::FileSystem;
 use tokio::task::JoinHandle;
 
-use super::StartError;
 use super::controller_listener::ControllerListenerHandler;
 use super::storage_check::FormattedStorage;
+use super::{StartError, parts};
 use crate::broker::config_schema::NodeConfigSchema;
 use crate::config::KafkaConfig;
 use crate::controller::{
     ControllerListener, ControllerTask, QuorumControllerHandle, QuorumControllerOptions,
+    controller_registration, register_controller,
 };
 use crate::raft::{OffsetAndEpoch, RaftClient, SnapshotReader};
 
@@ -70,6 +72,19 @@ impl ControllerNode {
         for endpoint in config.controller_listeners() {
             sockets.start_listener(&endpoint.listener_name, &handler);
         }
+    }
+
+    /// Says where this controller can be reached, once it leads.
+    pub(super) fn register(&self, config: &KafkaConfig, addresses: &[(String, SocketAddr)]) {
+        let endpoint = |e: &crate::config::Endpoint| ottla_metadata::Endpoint {
+            name: e.listener_name.clone(),
+            host: parts::advertised_host(e),
+            port: parts::real_port(addresses, e),
+            security_protocol: e.security_protocol.id(),
+        };
+        let endpoints: Vec<_> = config.advertised_controller_listeners.iter().map(endpoint).collect();
+        let request = controller_registration(config.node_id, random_uuid(), &endpoints);
+        tokio::spawn(register_controller(self.handle.clone(), request));
     }
 
     pub(super) async fn stop(self) {

@@ -86,6 +86,7 @@ impl Node {
         let broker_epoch = Arc::new(AtomicI64::new(-1));
         let controller = ControllerNode::start(&config, &storage, &fs, &time, &raft)?;
         controller.serve(&mut sockets, &config, &storage, &raft);
+        controller.register(&config, &addresses);
         let broker = if config.process_roles.broker {
             let options = broker_node::BrokerOptions {
                 config: config.clone(),
