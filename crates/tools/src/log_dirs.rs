@@ -71,19 +71,20 @@ fn join(ids: &BTreeSet<i32>) -> String {
 
 /// Keys stand in the order in which Kafka's own tool happens to write them.
 fn dir_json(dir: &DescribeLogDirsResult, topics: &[String]) -> String {
-    let mut partitions = Vec::new();
+    let mut partitions = std::collections::BTreeMap::new();
     for topic in &dir.topics {
         if !topics.is_empty() && !topics.iter().any(|name| *name == *topic.name) {
             continue;
         }
         for p in &topic.partitions {
-            partitions.push(format!(
+            let entry = format!(
                 "{{\"partition\":{},\"size\":{},\"offsetLag\":{},\"isFuture\":{}}}",
                 json_text(&format!("{}-{}", topic.name, p.partition_index)),
                 p.partition_size,
                 p.offset_lag,
                 p.is_future_key
-            ));
+            );
+            partitions.insert((topic.name.to_string(), p.partition_index), entry);
         }
     }
     let error = match ErrorCode::from_code(dir.error_code) {
@@ -93,7 +94,7 @@ fn dir_json(dir: &DescribeLogDirsResult, topics: &[String]) -> String {
     };
     format!(
         "{{\"partitions\":[{}],\"error\":{error},\"logDir\":{}}}",
-        partitions.join(","),
+        partitions.into_values().collect::<Vec<_>>().join(","),
         json_text(&dir.log_dir)
     )
 }

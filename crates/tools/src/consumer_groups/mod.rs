@@ -121,7 +121,8 @@ fn validate_regex(pattern: &str) {
 fn check_arguments(options: &Options) -> Result {
     if ACTIONS.iter().filter(|action| options.has(action)).count() != 1 {
         return usage(
-            "Command must include exactly one action: --list, --describe, --delete, --reset-offsets, --delete-offsets",
+            "Command must include exactly one action: --list, --describe, --delete, --reset-offsets, \
+             --delete-offsets, --validate-regex",
         );
     }
     options.required("bootstrap-server")?;
@@ -195,10 +196,13 @@ fn listed(cluster: &mut Cluster, states: &[String], types: &[String]) -> Result<
         check(response.error_code, None)?;
         for group in response.groups {
             let consumer = group.protocol_type.is_empty() || &*group.protocol_type == "consumer";
-            let kind =
-                if group.group_type.is_empty() { "Classic".to_owned() } else { group.group_type.to_string() };
-            let wanted = matches!(kind.to_ascii_lowercase().as_str(), "classic" | "consumer");
-            if consumer && wanted {
+            // Older brokers know one type only and do not name it.
+            let kind = match group.group_type.to_ascii_lowercase().as_str() {
+                "" | "classic" => "Classic".to_owned(),
+                "consumer" => "Consumer".to_owned(),
+                _ => continue,
+            };
+            if consumer {
                 found.push(Listed {
                     id: group.group_id.to_string(),
                     kind,
@@ -340,9 +344,18 @@ fn parse_topics(cluster: &mut Cluster, topics: &[String]) -> Result<Vec<TopicPar
     Ok(partitions)
 }
 
+/// Parts `topic` arguments into those that exist (or name their partitions) and those that do not.
+fn present_topics(cluster: &mut Cluster, topics: &[String]) -> Result<(Vec<String>, Vec<String>)> {
+    let whole: Vec<String> = topics.iter().filter(|topic| !topic.contains(':')).cloned().collect();
+    let known = if whole.is_empty() { BTreeMap::new() } else { partitions_of(cluster, Some(&whole))? };
+    let is_known = |name: &String| name.contains(':') || known.keys().any(|(topic, _)| topic == name);
+    Ok(topics.iter().cloned().partition(is_known))
+}
+
 fn delete_offsets(cluster: &mut Cluster, options: &Options) -> Result {
     let group = options.required("group")?;
-    let partitions = parse_topics(cluster, options.many("topic"))?;
+    let (present, missing) = present_topics(cluster, options.many("topic"))?;
+    let partitions = parse_topics(cluster, &present)?;
     let mut by_topic: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
     for (topic, partition) in &partitions {
         by_topic.entry(topic).or_default().push(*partition);
@@ -370,9 +383,10 @@ fn delete_offsets(cluster: &mut Cluster, options: &Options) -> Result {
             results.insert(key, ErrorCode::from_code(partition.error_code));
         }
     }
+    results.extend(missing.into_iter().map(|topic| ((topic, -1), ErrorCode::UnknownTopicOrPartition)));
     if !whole.is_none() {
         print_error(&default_message(whole));
-    } else if results.values().any(|code| !code.is_none()) {
+    } else if results.iter().any(|((_, partition), code)| *partition >= 0 && !code.is_none()) {
         print_error("Encountered some partition-level error, see the follow-up details.");
     } else {
         outln!("Request succeeded for deleting offsets from group {group}.");
@@ -380,11 +394,16 @@ fn delete_offsets(cluster: &mut Cluster, options: &Options) -> Result {
     let width = results.keys().map(|(topic, _)| topic.len()).max().unwrap_or(0).max(15);
     out!("\n{:<width$} {:<10} {:<15}", "TOPIC", "PARTITION", "STATUS");
     for ((topic, partition), code) in results {
-        let status = if code.is_none() {
-            "Successful".to_owned()
-        } else {
-            format!("Error: {}", default_message(code))
+        let status = match (code, partition) {
+            (ErrorCode::None, _) => "Successful".to_owned(),
+            // A topic that is not there fails earlier in Java's tool, which then shows the class too.
+            (code, -1) => format!(
+                "Error: org.apache.kafka.common.errors.UnknownTopicOrPartitionException: {}",
+                default_message(code)
+            ),
+            (code, _) => format!("Error: {}", default_message(code)),
         };
+        let partition = if partition < 0 { "-".to_owned() } else { partition.to_string() };
         out!("\n{topic:<width$} {partition:<10} {status:<15}");
     }
     outln!();
