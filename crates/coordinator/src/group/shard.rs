@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -120,7 +121,7 @@ pub enum GroupContinuation {
         /// The generation that it is for.
         generation_id: i32,
         /// What each member is to do.
-        assignment: Vec<(ByteString, Bytes)>,
+        assignment: BTreeMap<ByteString, Bytes>,
     },
     /// A static member under its new id.
     StaticMember {
@@ -377,7 +378,7 @@ impl GroupCoordinatorShard {
         now_ms: i64,
         group_id: &ByteString,
         generation_id: i32,
-        assignment: &[(ByteString, Bytes)],
+        assignment: &BTreeMap<ByteString, Bytes>,
         outcome: Result<(), ErrorCode>,
     ) -> GroupResult<()> {
         let Some(group) = self.classic_group(group_id) else { return GroupResult::of(()) };

@@ -13,7 +13,7 @@ use ottla_coordinator::group::{
 };
 use ottla_coordinator::runtime::{CoordinatorContext, CoordinatorLog, Output, Token};
 use ottla_record::{Compression, MemoryRecords, SimpleRecord};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tracing::{error, info};
 
 use super::clock::WatchedClock;
@@ -112,6 +112,8 @@ pub(super) struct PartitionTask {
     pub(super) led: LedPartition,
     pub(super) config: Arc<GroupCoordinatorConfig>,
     pub(super) time: Arc<dyn Time>,
+    /// How many partitions may load at the same time.
+    pub(super) loads: Arc<Semaphore>,
 }
 
 impl PartitionTask {
@@ -132,7 +134,9 @@ impl PartitionTask {
         let cancelled = Arc::clone(&handle.cancelled);
         runtime.spawn(async move {
             let partition = self.led.partition.clone();
+            let turn = Arc::clone(&self.loads).acquire_owned().await;
             let loaded = tokio::task::spawn_blocking(move || self.load(&cancelled)).await;
+            drop(turn);
             match loaded {
                 Ok(Ok(worker)) => {
                     state.store(ACTIVE, Ordering::Release);

@@ -11,7 +11,7 @@ use ottla_coordinator::group::{
 };
 use ottla_record::Compression;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::info;
 
 use super::log::PartitionLog;
@@ -19,6 +19,8 @@ use super::partition::{LedPartition, Operation, PartitionHandle, PartitionTask, 
 
 /// Not started, or stopped again.
 const NOT_ACTIVE: i32 = 0;
+/// Partitions that load at the same time: each takes a thread and a buffer meanwhile.
+const CONCURRENT_LOADS: usize = 2;
 
 /// The group coordinator of this broker: every partition of `__consumer_offsets` that it leads.
 #[derive(Debug)]
@@ -28,6 +30,7 @@ pub struct GroupCoordinatorService {
     time: Arc<dyn Time>,
     log: Arc<dyn PartitionLog>,
     runtime: Handle,
+    loads: Arc<Semaphore>,
     num_partitions: AtomicI32,
     partitions: RwLock<HashMap<i32, PartitionHandle>>,
 }
@@ -48,6 +51,7 @@ impl GroupCoordinatorService {
             time,
             log,
             runtime,
+            loads: Arc::new(Semaphore::new(CONCURRENT_LOADS)),
             num_partitions: AtomicI32::new(NOT_ACTIVE),
             partitions: RwLock::default(),
         }
@@ -88,7 +92,12 @@ impl GroupCoordinatorService {
             compression: self.compression,
         };
         info!("Loading metadata from {} with epoch {leader_epoch}", led.partition);
-        let task = PartitionTask { led, config: Arc::clone(&self.config), time: Arc::clone(&self.time) };
+        let task = PartitionTask {
+            led,
+            config: Arc::clone(&self.config),
+            time: Arc::clone(&self.time),
+            loads: Arc::clone(&self.loads),
+        };
         partitions.insert(partition, task.spawn(&self.runtime));
     }
 

@@ -464,3 +464,48 @@ async fn committing_to_a_group_that_is_not_there() {
     let response = f.service.offset_commit(context(8), request).await;
     assert_eq!(response.topics[0].partitions[0].error_code, ErrorCode::IllegalGeneration.code());
 }
+
+/// Whatever the service answers, the client's version has words for it.
+#[tokio::test]
+async fn every_answer_can_be_written_in_every_version() {
+    use ottla_protocol::Message;
+    fn check<M: Message>(response: &M, version: i16) {
+        let bytes = response.to_bytes(version).unwrap_or_else(|e| panic!("{} v{version}: {e}", M::NAME));
+        M::from_bytes(bytes, version).unwrap();
+    }
+    let f = Fixture::started().await;
+    let (member_id, generation_id) = f.stable().await;
+    for version in 0..=9 {
+        let mut request = join_request(&member_id);
+        check(&f.service.join_group(context(version), request.clone()).await, version);
+        f.service
+            .sync_group(context(5), sync_request(&member_id, generation_id + i32::from(version) + 1))
+            .await;
+        request.session_timeout_ms = 1;
+        check(&f.service.join_group(context(version), request).await, version);
+    }
+    for version in 0..=5 {
+        let sync = sync_request(&member_id, generation_id + 10);
+        check(&f.service.sync_group(context(version), sync).await, version);
+        let leave = LeaveGroupRequest { group_id: GROUP.into(), ..Default::default() };
+        check(&f.service.leave_group(context(version), leave).await, version);
+        check(&f.service.list_groups(ListGroupsRequest::default()).await, version);
+    }
+    for version in 0..=6 {
+        let groups = vec![GROUP.into(), "nadie".into()];
+        let describe = DescribeGroupsRequest { groups, ..Default::default() };
+        check(&f.service.describe_groups(context(version), describe).await, version);
+    }
+    for version in 2..=10 {
+        let mut commit = commit_request(1);
+        commit.group_id = "otro".into();
+        commit.topics[0].topic_id = Uuid::from_u128(3);
+        check(&f.service.offset_commit(context(version), commit).await, version);
+    }
+    for version in 8..=10 {
+        let mut group = fetch_group();
+        group.group_id = "otro".into();
+        let request = OffsetFetchRequest { groups: vec![group], ..Default::default() };
+        check(&f.service.offset_fetch(context(version), request).await, version);
+    }
+}

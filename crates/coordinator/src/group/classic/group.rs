@@ -120,6 +120,9 @@ impl ClassicGroup {
     pub(crate) fn put_member(&mut self, member: ClassicGroupMember) {
         if let Some(old) = self.members.get(&member.member_id).cloned() {
             self.uncount(&old);
+            if let Some(instance_id) = &old.group_instance_id {
+                self.static_members.remove_mut(instance_id);
+            }
         }
         if self.members.is_empty() {
             self.protocol_type = Some(member.protocol_type.clone());

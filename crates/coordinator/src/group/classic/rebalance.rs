@@ -1,5 +1,7 @@
 //! The moves of a classic group, worked out on a copy of it.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use bytestring::ByteString;
 use ottla_common::ErrorCode;
@@ -11,6 +13,9 @@ use crate::group::{
     GroupTimerEvent, GroupTimerKey,
 };
 use crate::runtime::{TimerChange, Token};
+
+/// Members choose their rebalance timeout, and may choose none: no group is asked without a pause.
+const JOIN_RETRY_MIN_MS: i32 = 100;
 
 /// A decision about one group in the making: the copy that changes, and what is to follow.
 pub(crate) struct Rebalance<'a> {
@@ -142,7 +147,7 @@ impl<'a> Rebalance<'a> {
         if self.group.has_all_members_joined() {
             self.complete_join_phase();
         } else {
-            self.schedule_join_expiry();
+            self.schedule_join_expiry(0);
         }
     }
 
@@ -170,7 +175,7 @@ impl<'a> Rebalance<'a> {
         }
         if !self.group.maybe_elect_new_joined_leader() && self.group.num_members() > 0 {
             // Only static members are left, and none of them joined: wait for their sessions to end.
-            self.schedule_join_expiry();
+            self.schedule_join_expiry(JOIN_RETRY_MIN_MS);
             return;
         }
         self.group.init_next_generation(self.now_ms);
@@ -259,11 +264,10 @@ impl<'a> Rebalance<'a> {
     }
 
     /// The leader's assignment is committed: everybody gets theirs.
-    pub(crate) fn set_and_propagate_assignment(&mut self, assignment: &[(ByteString, Bytes)]) {
+    pub(crate) fn set_and_propagate_assignment(&mut self, assignment: &BTreeMap<ByteString, Bytes>) {
         assert_eq!(self.group.state, State::CompletingRebalance, "CLASSIC-GROUP-ASSIGNS-ONCE");
         for member_id in self.member_ids() {
-            let of_member = assignment.iter().find(|(id, _)| *id == member_id);
-            let of_member = of_member.map(|(_, assignment)| assignment.clone()).unwrap_or_default();
+            let of_member = assignment.get(&member_id).cloned().unwrap_or_default();
             self.group.update_member(&member_id, |member| member.assignment = of_member);
         }
         self.propagate_assignment(ErrorCode::None);
@@ -321,11 +325,11 @@ impl<'a> Rebalance<'a> {
         self.group.members().filter(missing).map(|member| member.member_id.clone()).collect()
     }
 
-    fn schedule_join_expiry(&mut self) {
+    fn schedule_join_expiry(&mut self, at_least_ms: i32) {
         let group_id = self.group.group_id.clone();
         self.schedule(
             GroupTimerKey::Join(group_id.clone()),
-            self.group.rebalance_timeout_ms(),
+            self.group.rebalance_timeout_ms().max(at_least_ms),
             GroupTimerEvent::CompleteJoin { group_id },
         );
     }

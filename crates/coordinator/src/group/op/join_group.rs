@@ -209,6 +209,11 @@ impl Join<'_> {
         let request = self.request;
         let member_id = &request.member_id;
         if rebalance.group.pending_join_members.contains(member_id) {
+            if request.group_instance_id.is_some() {
+                // Ids are required of dynamic members only: no client does this.
+                self.answer_error(rebalance, member_id, ErrorCode::UnknownServerError);
+                return;
+            }
             rebalance.add_member(self.member(&owned(member_id)));
             return;
         }

@@ -421,6 +421,36 @@ mod static_members {
 }
 
 #[test]
+fn a_pending_member_is_no_static_one() {
+    let mut t = TestContext::new();
+    let member_id = t.new_member_id();
+    let response = t.join_now(9, &static_join_request(&member_id, "a"));
+    assert_eq!(error(&response), ErrorCode::UnknownServerError);
+}
+
+#[test]
+fn a_member_that_wants_no_rebalance_timeout_harms_nobody() {
+    for timeout in [0, -1, i32::MIN] {
+        let mut t = TestContext::new();
+        let tokens = [t.join(9, &static_join_request(&nobody(), "a")), t.join(3, &join_request(&nobody()))];
+        let ids = t.settle(&tokens);
+        let dynamic = ids.iter().find(|id| id.starts_with("cliente-")).unwrap();
+        let mut request = static_join_request(&nobody(), "a");
+        request.rebalance_timeout_ms = timeout;
+        let replaced = t.join_now(9, &request).member_id;
+        // The other one goes. The group asks the static member again and again, but with pauses.
+        let heartbeats = i64::from(SESSION_TIMEOUT_MS) * 9 / 10;
+        t.advance(heartbeats);
+        assert_eq!(t.heartbeat(&replaced, 1), ErrorCode::None);
+        t.advance(heartbeats);
+        assert_eq!(t.heartbeat(dynamic, 1), ErrorCode::UnknownMemberId);
+        assert_eq!(t.heartbeat(&replaced, 1), ErrorCode::RebalanceInProgress);
+        t.advance(i64::from(SESSION_TIMEOUT_MS) + 100);
+        assert_eq!(t.state(), "Empty");
+    }
+}
+
+#[test]
 fn groups_of_newer_protocols() {
     use crate::group::GroupRecord;
     let foreign = |kind: i16, key: &'static [u8]| {

@@ -3,12 +3,14 @@
 //! Errors: UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID, ILLEGAL_GENERATION, INCONSISTENT_GROUP_PROTOCOL,
 //! REBALANCE_IN_PROGRESS.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use bytestring::ByteString;
 use ottla_protocol::messages::SyncGroupRequest;
 
 use crate::group::classic::rebalance::{Rebalance, sync_error};
-use crate::group::classic::{ClassicGroup, ClassicGroupState as State};
+use crate::group::classic::{ClassicGroup, ClassicGroupMember, ClassicGroupState as State};
 use crate::group::{GroupContinuation, GroupCoordinatorShard, GroupError, GroupReply, GroupResult};
 use crate::runtime::Token;
 
@@ -52,11 +54,9 @@ fn sync(rebalance: &mut Rebalance<'_>, request: &SyncGroupRequest, token: Token)
         return;
     }
     let assignment = assignment(&rebalance.group, request);
-    let of_member = |id: &ByteString| {
-        let found = assignment.iter().find(|(member_id, _)| member_id == id);
-        found.map(|(_, assignment)| assignment.clone()).unwrap_or_default()
-    };
-    rebalance.records.push(rebalance.group.to_record(|member| of_member(&member.member_id)));
+    let of_member =
+        |member: &ClassicGroupMember| assignment.get(&member.member_id).cloned().unwrap_or_default();
+    rebalance.records.push(rebalance.group.to_record(of_member));
     rebalance.then = Some(GroupContinuation::Assignment {
         group_id: rebalance.group.group_id().clone(),
         generation_id: rebalance.group.generation_id(),
@@ -65,12 +65,15 @@ fn sync(rebalance: &mut Rebalance<'_>, request: &SyncGroupRequest, token: Token)
 }
 
 /// What the leader assigns to each member, freed from the request's frame. The last word counts.
-fn assignment(group: &ClassicGroup, request: &SyncGroupRequest) -> Vec<(ByteString, Bytes)> {
-    let to_member = |member_id: &ByteString| {
-        let last = request.assignments.iter().rfind(|a| a.member_id == *member_id);
-        last.map(|a| Bytes::copy_from_slice(&a.assignment)).unwrap_or_default()
-    };
-    group.members().map(|member| (member.member_id.clone(), to_member(&member.member_id))).collect()
+fn assignment(group: &ClassicGroup, request: &SyncGroupRequest) -> BTreeMap<ByteString, Bytes> {
+    let mut assignment: BTreeMap<_, _> =
+        group.members().map(|member| (member.member_id.clone(), Bytes::new())).collect();
+    for assigned in &request.assignments {
+        if let Some(of_member) = assignment.get_mut(&assigned.member_id) {
+            *of_member = Bytes::copy_from_slice(&assigned.assignment);
+        }
+    }
+    assignment
 }
 
 fn validate(group: &ClassicGroup, request: &SyncGroupRequest) -> Result<(), GroupError> {
