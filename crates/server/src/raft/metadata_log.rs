@@ -321,6 +321,10 @@ impl KafkaMetadataLog {
     pub(super) fn maybe_clean(&mut self, now_ms: i64) -> Result<Option<OffsetAndEpoch>, MetadataLogError> {
         let mut cleaned = None;
         while let Some(next) = self.next_to_clean(now_ms)? {
+            // A follower that starts does not know yet that it is committed.
+            if next.offset > self.log.high_watermark() {
+                break;
+            }
             if next.offset > self.log.log_start_offset() {
                 let reason = LogStartOffsetIncrementReason::SnapshotGenerated;
                 self.log.maybe_increment_log_start_offset(next.offset, reason)?;

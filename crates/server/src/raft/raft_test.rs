@@ -149,6 +149,52 @@ fn listeners_start_from_the_latest_snapshot() {
 }
 
 #[test]
+fn snapshots_make_the_log_before_them_superfluous() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config(dir.path());
+    config.segment_bytes = 2_000;
+    let (client, events) = start(config.clone());
+    let epoch = wait_for_leadership(&events);
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let appended = (0..60).map(|_| client.schedule_append(epoch, vec![no_op()]).unwrap()).last();
+        let offset = appended.unwrap();
+        wait_for_commit(&events, offset);
+        let id = OffsetAndEpoch::new(offset + 1, epoch);
+        let mut writer = client.create_snapshot(id, 5).unwrap().unwrap();
+        writer.append(&[no_op()]).unwrap();
+        writer.freeze().unwrap();
+        ids.push(id);
+    }
+    assert_eq!(client.log_start_offset(), 0);
+    assert!(client.shutdown(PATIENCE));
+    config.max_retention_bytes = 0;
+    for round in 0..2 {
+        let (client, events) = start(config.clone());
+        let epoch = wait_for_leadership(&events);
+        let offset = client.schedule_append(epoch, vec![no_op()]).unwrap();
+        wait_for_commit(&events, offset);
+        // Cleaning follows the first commit; what comes after is handled after it.
+        let offset = client.schedule_append(epoch, vec![no_op()]).unwrap();
+        wait_for_commit(&events, offset);
+        // No checkpoint keeps the exact start: after a restart it is where the first segment starts.
+        let start_offset = client.log_start_offset();
+        let exact = start_offset == ids[2].offset;
+        assert!(exact || (round > 0 && (ids[1].offset..ids[2].offset).contains(&start_offset)));
+        assert_eq!(client.latest_snapshot_id(), Some(ids[2]));
+        let too_old = client.create_snapshot(ids[1], 5).unwrap();
+        assert!(too_old.is_none(), "the log starts later");
+        assert!(client.shutdown(PATIENCE));
+    }
+    let log_dir = dir.path().join("__cluster_metadata-0");
+    let names = std::fs::read_dir(log_dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    let names: Vec<_> = names.collect();
+    let count = |suffix: &str| names.iter().filter(|name| name.ends_with(suffix)).count();
+    assert_eq!(count(".checkpoint"), 1, "{names:?}");
+    assert!(!names.contains(&"00000000000000000000.log".to_owned()), "{names:?}");
+}
+
+#[test]
 fn prepared_records_wait_for_the_schedule() {
     let dir = tempfile::tempdir().unwrap();
     let (client, events) = start(config(dir.path()));
