@@ -6,7 +6,6 @@
 
 mod api;
 mod clock;
-mod handler;
 #[cfg(test)]
 mod kafka_log_test;
 mod load;
