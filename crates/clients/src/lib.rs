@@ -7,6 +7,7 @@
 pub mod admin;
 mod config;
 mod connection;
+pub mod consumer;
 mod error;
 mod group_protocol;
 mod metadata;

@@ -1,0 +1,122 @@
+use std::collections::BTreeMap;
+
+use ottla_common::{ErrorCode, TopicPartition};
+use ottla_protocol::messages::OffsetCommitRequest;
+use ottla_protocol::messages::offset_commit_request::{
+    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
+use tokio::time::Instant;
+
+use super::KafkaConsumer;
+use super::membership::Health;
+use crate::ClientError;
+use crate::admin::OffsetAndMetadata;
+use crate::admin::groups::{NAMES_IN_COMMIT, by_topic, fetch_offsets};
+
+impl KafkaConsumer {
+    /// Commits the position of every partition.
+    pub async fn commit(&mut self) -> Result<(), ClientError> {
+        let offsets = self.partitions.iter().filter_map(|(tp, p)| Some((tp.clone(), p.offset?.into())));
+        let offsets: BTreeMap<_, OffsetAndMetadata> = offsets.collect();
+        self.commit_offsets(&offsets).await
+    }
+
+    /// Commits these offsets: each is the next record to read.
+    pub async fn commit_offsets(
+        &mut self,
+        offsets: &BTreeMap<TopicPartition, OffsetAndMetadata>,
+    ) -> Result<(), ClientError> {
+        let Some(group) = self.settings.group_id.clone() else {
+            return Err(ClientError::IllegalState("a group is needed to commit; set group.id".into()));
+        };
+        self.last_commit = Instant::now();
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        let topics =
+            by_topic(offsets.iter(), |partition_index, o: &OffsetAndMetadata| OffsetCommitRequestPartition {
+                partition_index,
+                committed_offset: o.offset,
+                committed_leader_epoch: o.leader_epoch.unwrap_or(-1),
+                committed_metadata: Some(o.metadata.clone()),
+                ..Default::default()
+            });
+        let topics = topics.into_iter().map(|(name, partitions)| OffsetCommitRequestTopic {
+            name,
+            partitions,
+            ..Default::default()
+        });
+        let member = self.membership.as_ref();
+        let request = OffsetCommitRequest {
+            group_id: group.clone(),
+            generation_id_or_member_epoch: member.map_or(-1, |m| m.generation),
+            member_id: member.map(|m| m.member_id.clone()).unwrap_or_default(),
+            group_instance_id: self.settings.group_instance_id.clone().filter(|_| member.is_some()),
+            topics: topics.collect(),
+            ..OffsetCommitRequest::default()
+        };
+        let result = self
+            .client
+            .retrying("OffsetCommit", || async {
+                let coordinator = self.client.find_coordinator(&group).await?;
+                let connection = self.client.node(coordinator).await?;
+                let version = connection.version_up_to::<OffsetCommitRequest>(NAMES_IN_COMMIT)?;
+                let patience = self.client.settings().request_timeout;
+                let response = connection.send_version(&request, version, patience).await?;
+                for t in &response.topics {
+                    for p in &t.partitions {
+                        let what = format!("commit of {}-{} in group {group}", t.name, p.partition_index);
+                        ClientError::check(what, p.error_code, None)?;
+                    }
+                }
+                Ok(())
+            })
+            .await;
+        if let (Err(error), Some(membership)) = (&result, &self.membership) {
+            match error.code() {
+                Some(ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration) => {
+                    membership.pulse.set(Health::Lost);
+                }
+                Some(ErrorCode::RebalanceInProgress) => membership.pulse.set(Health::Rejoin),
+                _ => {}
+            }
+        }
+        result
+    }
+
+    /// The committed offsets of partitions; those without one are left out.
+    pub async fn committed(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, OffsetAndMetadata>, ClientError> {
+        let Some(group) = &self.settings.group_id else { return Ok(BTreeMap::new()) };
+        self.client
+            .retrying("OffsetFetch", || async {
+                let coordinator = self.client.find_coordinator(group).await?;
+                // Offsets of open transactions are waited for (KIP-447).
+                fetch_offsets(&self.client, coordinator, group, Some(partitions), true).await
+            })
+            .await
+    }
+
+    pub(super) async fn commit_if_due(&mut self) {
+        let due = self.settings.auto_commit.is_some_and(|interval| self.last_commit.elapsed() >= interval);
+        let member_or_assigned = self.membership.is_some() || self.joining.is_none();
+        if due && member_or_assigned {
+            self.auto_commit().await;
+        }
+    }
+
+    pub(super) async fn commit_before_rebalance(&mut self) {
+        if self.settings.auto_commit.is_some() {
+            self.auto_commit().await;
+        }
+    }
+
+    async fn auto_commit(&mut self) {
+        if let Err(error) = self.commit().await {
+            // The next interval tries again; the records would only be seen twice.
+            tracing::debug!("Auto commit failed: {error}");
+        }
+    }
+}
