@@ -24,6 +24,8 @@ mod log_segment;
 mod log_validator;
 mod meta_properties;
 pub mod producer_state;
+#[cfg(test)]
+mod recovery_test;
 mod sync;
 #[cfg(test)]
 mod test_support;

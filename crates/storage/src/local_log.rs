@@ -240,6 +240,7 @@ impl LocalLog {
         let active = self.active_segment();
         self.remove_and_delete_segments(&removed[..removed.len() - 1])?;
         self.create_and_delete_segment(new_offset, &active)?;
+        self.fs.sync_dir(&self.dir())?;
         self.update_log_end_offset(new_offset);
         Ok(removed)
     }
@@ -248,6 +249,10 @@ impl LocalLog {
     pub(crate) fn truncate_to(&self, offset: i64) -> Result<Vec<Arc<LogSegment>>, ScanError> {
         let removed: Vec<_> = self.segments().into_iter().filter(|s| s.base_offset() > offset).collect();
         self.remove_and_delete_segments(&removed)?;
+        if !removed.is_empty() {
+            // A segment that came back after a crash would hide what is appended in its place.
+            self.fs.sync_dir(&self.dir())?;
+        }
         let active = self.active_segment();
         active.truncate_to(offset, self.time.now_ms())?;
         self.update_log_end_offset(offset);

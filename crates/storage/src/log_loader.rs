@@ -132,6 +132,7 @@ impl LogLoader<'_> {
             }
         }
         let last = bases.last().copied();
+        let unflushed_from = bases.range(..=self.recovery_point_checkpoint).next_back().copied().unwrap_or(0);
         for base in bases {
             let segment = Arc::new(LogSegment::open(self.fs, self.dir, base, self.config, self.now_ms, "")?);
             let mut sane = segment.sanity_check()?;
@@ -139,7 +140,9 @@ impl LogLoader<'_> {
             if sane.is_ok() && Some(base) == last && self.had_clean_shutdown {
                 sane = segment.check_indexes()?;
             }
-            if let Err(error) = sane {
+            // What was not flushed is recovered later, in order: each after those before it.
+            let recovered_later = !self.had_clean_shutdown && base >= unflushed_from;
+            if let Some(error) = sane.err().filter(|_| !recovered_later) {
                 tracing::warn!(dir = %self.dir.display(), base, %error, "indexes are rebuilt");
                 self.recover_segment(&segment, loading, producers)?;
             }
@@ -189,8 +192,24 @@ impl LogLoader<'_> {
                 tracing::warn!(dir = %self.dir.display(), base, cut, "segment ended in an invalid batch");
                 return self.doom_segments(&unflushed[i + 1..], loading, producers);
             }
+            if let Some(next) = unflushed.get(i + 1).filter(|_| self.is_contiguous())
+                && segment.read_next_offset().or_else(|error| self.end_of_damaged(error, base))?
+                    < next.base_offset()
+            {
+                let next = next.base_offset();
+                tracing::warn!(dir = %self.dir.display(), base, next, "segment lost its end, later ones go");
+                return self.doom_segments(&unflushed[i + 1..], loading, producers);
+            }
         }
         Ok(())
+    }
+
+    /// Whether a gap between unflushed segments can only be a loss: the disk kept a later write and not an
+    /// earlier one. Kafka keeps such a hole, and the replica differs from its leader ever after. Compaction
+    /// makes gaps too, and without a recovery point segments from before a change of policy may be among
+    /// the unflushed.
+    fn is_contiguous(&self) -> bool {
+        !self.config.compact && self.recovery_point_checkpoint > 0
     }
 
     /// Rebuilds a segment's indexes, with the producer state at its begin. Returns the bytes cut.
@@ -265,7 +284,8 @@ impl LogLoader<'_> {
             loading.doomed_files.extend(segment.files());
             loading.doomed_files.extend(producers.mark_snapshot_for_deletion(segment.base_offset())?);
         }
-        Ok(())
+        // One that came back after the next crash would hide what is appended in its place.
+        if doomed.is_empty() { Ok(()) } else { self.fs.sync_dir(self.dir) }
     }
 
     fn file_names(&self) -> io::Result<BTreeSet<String>> {

@@ -348,6 +348,9 @@ impl LogSegment {
         if len < old {
             self.file.set_len(len)?;
             self.size.store(len, Ordering::Release);
+            // If the next records go to another segment, no flush would come here any more, and after a
+            // crash the old records were back beside the new ones.
+            self.file.sync()?;
         }
         Ok(old.saturating_sub(len))
     }
@@ -380,7 +383,11 @@ impl LogSegment {
                 indexes.time.close()?;
             }
         }
-        state.txn_index.flush()
+        state.txn_index.flush()?;
+        if inactive {
+            state.txn_index.close();
+        }
+        Ok(())
     }
 
     /// Nothing more will be appended: the time index gets its last entry, files their final length.

@@ -14,20 +14,25 @@ pub(super) struct Entries<const SIZE: usize> {
     /// Open while the index grows; a closed segment's index needs no descriptor.
     file: Option<Arc<dyn LogFile>>,
     max_index_size: usize,
+    /// Changed since it was last forced to disk, perhaps through a descriptor that is closed since.
+    dirty: bool,
 }
 
 /// A file larger than this is no index: 4 bytes of relative offset cannot address more.
 const MAX_FILE_BYTES: u64 = 1 << 31;
 
 impl<const SIZE: usize> Entries<SIZE> {
-    /// Reads the file, if there is one. What follows the last whole entry is ignored, as Kafka does.
+    /// Reads the file, if there is one. What follows the last whole entry is ignored, as Kafka does, and so
+    /// are the zeros Kafka preallocates and may leave: no entry but the first can be all zero, and what
+    /// that one would say is known without it.
     pub(super) fn open(fs: Arc<dyn FileSystem>, path: PathBuf, max_index_size: usize) -> io::Result<Self> {
         let mut bytes = match fs.read_file(&path, MAX_FILE_BYTES)? {
             Some(bytes) => Vec::from(bytes),
             None => Vec::new(),
         };
-        bytes.truncate(bytes.len() / SIZE * SIZE);
-        Ok(Self { fs, path, bytes, file: None, max_index_size })
+        let used = bytes.chunks_exact(SIZE).rposition(|entry| entry.iter().any(|byte| *byte != 0));
+        bytes.truncate(used.map_or(0, |last| (last + 1) * SIZE));
+        Ok(Self { fs, path, bytes, file: None, max_index_size, dirty: false })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -58,6 +63,7 @@ impl<const SIZE: usize> Entries<SIZE> {
 
     pub(super) fn push(&mut self, entry: [u8; SIZE]) -> io::Result<()> {
         let position = self.bytes.len() as u64;
+        self.dirty = true;
         self.writable()?.write_all_at(&entry, position)?;
         self.bytes.extend_from_slice(&entry);
         Ok(())
@@ -66,6 +72,7 @@ impl<const SIZE: usize> Entries<SIZE> {
     pub(super) fn truncate(&mut self, entries: usize) -> io::Result<()> {
         let len = entries * SIZE;
         if len < self.bytes.len() {
+            self.dirty = true;
             self.writable()?.set_len(len as u64)?;
             self.bytes.truncate(len);
         }
@@ -79,12 +86,17 @@ impl<const SIZE: usize> Entries<SIZE> {
         let file = self.writable()?;
         if file.len()? != len {
             file.set_len(len)?;
+            self.dirty = true;
         }
         Ok(())
     }
 
     pub(super) fn flush(&mut self) -> io::Result<()> {
-        self.file.as_ref().map_or(Ok(()), |file| file.sync())
+        if self.dirty {
+            self.writable()?.sync()?;
+            self.dirty = false;
+        }
+        Ok(())
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -43,6 +43,8 @@ fn what_kafka_preallocated_is_trimmed_on_close() {
     file.write_all_at(&[0, 0, 0, 9, 0, 0, 0, 9, 1, 2, 3], 0).unwrap();
     let mut index = open(&fs);
     assert_eq!(index.len(), 1, "the torn entry does not count");
+    file.write_all_at(&[0; 800], 8).unwrap();
+    assert_eq!(open(&fs).len(), 1, "neither do zeros");
     index.close().unwrap();
     assert_eq!(file.len().unwrap(), 8);
 }

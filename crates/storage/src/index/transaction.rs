@@ -42,6 +42,7 @@ pub struct TransactionIndex {
     entries: Vec<AbortedTxn>,
     corrupt: Option<String>,
     file: Option<Arc<dyn LogFile>>,
+    dirty: bool,
 }
 
 impl TransactionIndex {
@@ -59,7 +60,7 @@ impl TransactionIndex {
                 }
             }
         }
-        Ok(Self { fs, path, start_offset, entries, corrupt, file: None })
+        Ok(Self { fs, path, start_offset, entries, corrupt, file: None, dirty: false })
     }
 
     /// Adds a transaction whose marker was just written.
@@ -67,6 +68,7 @@ impl TransactionIndex {
         let grows = self.entries.last().is_none_or(|last| last.last_offset < txn.last_offset);
         assert!(grows, "TXN-INDEX-GROWS: markers enter the index in the order of the log");
         let position = (self.entries.len() * ENTRY_SIZE) as u64;
+        self.dirty = true;
         self.writable()?.write_all_at(&txn.encode(), position)?;
         self.entries.push(txn);
         Ok(())
@@ -117,7 +119,11 @@ impl TransactionIndex {
 
     /// Makes entries survive a loss of power.
     pub fn flush(&mut self) -> io::Result<()> {
-        self.file.as_ref().map_or(Ok(()), |file| file.sync())
+        if self.dirty {
+            self.writable()?.sync()?;
+            self.dirty = false;
+        }
+        Ok(())
     }
 
     /// Lets go of the file.
@@ -136,6 +142,7 @@ impl TransactionIndex {
     }
 
     fn truncate(&mut self, entries: usize) -> io::Result<()> {
+        self.dirty = true;
         self.writable()?.set_len((entries * ENTRY_SIZE) as u64)?;
         self.entries.truncate(entries);
         Ok(())
