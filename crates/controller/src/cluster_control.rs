@@ -69,7 +69,7 @@ impl QuorumController {
             ..Default::default()
         };
         records.push(ApiMessageAndVersion::new(record, level.register_broker_record_version()));
-        Ok(ControllerResult::atomic_of(records, broker_epoch))
+        Ok(ControllerResult::of(records, broker_epoch))
     }
 
     /// Decides an UnregisterBroker request.

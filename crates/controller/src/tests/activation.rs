@@ -106,3 +106,28 @@ fn losing_leadership_undoes_what_is_not_committed() {
     controller.kernel.handle_commit(&batch).unwrap();
     assert!(controller.kernel.find_topic_id("a").is_some());
 }
+
+#[test]
+fn every_level_can_write_what_is_decided() {
+    use ottla_protocol::messages::BrokerHeartbeatRequest;
+    for level in MetadataVersion::all() {
+        let bootstrap = BootstrapMetadata::with_defaults(level, "a test");
+        let mut controller = TestController::with_bootstrap(bootstrap).with_brokers(2);
+        controller.create_on("a", &[0, 1]);
+        controller.create(with_config(topic("b", 3, 2), "retention.ms", Some("7")));
+        let stop = |c: &TestController| BrokerHeartbeatRequest {
+            want_shut_down: true,
+            offline_log_dirs: vec![ottla_common::Uuid::from_u128(10_000)],
+            cordoned_log_dirs: Some(Vec::new()),
+            ..c.heartbeat(0)
+        };
+        controller.beat(stop(&controller));
+        controller.unfence(1);
+        assert!(controller.beat(stop(&controller)).should_shut_down, "{level}");
+        assert_eq!(controller.partition("a", 0).leader, 1, "{level}");
+        for record in &controller.log {
+            let kind = record.message.name();
+            assert!(record.to_bytes().is_ok(), "{kind} version {} at {level}", record.version);
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 mod activation;
 mod brokers;
+mod change_builder;
 mod configs;
 mod features;
 mod invariants;
