@@ -148,7 +148,7 @@ impl Member {
 
 /// kcat says `% Group G rebalanced (…): assigned: T [0], T [1]` or `…: revoked: …`.
 fn kcat_assigned(text: &str) -> BTreeSet<String> {
-    let last = text.lines().filter(|line| line.contains("rebalanced")).next_back().unwrap_or_default();
+    let last = text.lines().rfind(|line| line.contains("rebalanced")).unwrap_or_default();
     let Some((_, list)) = last.split_once("assigned: ") else { return BTreeSet::new() };
     list.split('[').skip(1).filter_map(|part| part.split(']').next()).map(str::to_owned).collect()
 }

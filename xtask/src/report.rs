@@ -82,11 +82,6 @@ impl Report {
         }
     }
 
-    /// Whether nothing failed so far.
-    pub fn is_clean(&self) -> bool {
-        self.failed.is_empty()
-    }
-
     /// The summary; the last line is the plain count.
     pub fn finish(&self) -> bool {
         println!("\n== Summary (after {} s)", self.start.elapsed().as_secs());

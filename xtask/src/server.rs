@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{fmt, fs};
@@ -113,11 +113,6 @@ impl Node {
     /// The only entry of `log.dirs`.
     pub fn logs(&self) -> PathBuf {
         self.folder.join("data")
-    }
-
-    /// The folder for the tests' own files.
-    pub fn folder(&self) -> &Path {
-        &self.folder
     }
 
     /// `host:port` of the client listener.

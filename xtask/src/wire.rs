@@ -128,11 +128,6 @@ impl Client {
         Ok(Self { stream, correlation: 0 })
     }
 
-    /// The socket itself, for input that no client would send.
-    pub fn stream(&mut self) -> &mut TcpStream {
-        &mut self.stream
-    }
-
     /// Sends a request with a version 1 header without waiting.
     pub fn send(&mut self, key: i16, version: i16, body: Body) -> Result<i32> {
         self.correlation += 1;

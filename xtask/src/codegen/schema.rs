@@ -33,10 +33,6 @@ impl Versions {
         let both = Self { low: self.low.max(other.low), high: self.high.min(other.high) };
         if both.is_empty() { Self::NONE } else { both }
     }
-
-    pub fn contains_all(self, other: Self) -> bool {
-        other.is_empty() || (self.low <= other.low && self.high >= other.high)
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

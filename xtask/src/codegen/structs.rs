@@ -279,16 +279,16 @@ fn encode(out: &mut String, context: &Context<'_>, fields: &[&Field], visibility
     out.push_str(&flexible_line(context));
     for field in fields {
         let present = field.versions.and(context.versions);
-        if !field.ignorable {
-            if let Some(condition) = context.condition(present) {
-                let _ = writeln!(
-                    out,
-                    "if !({condition}) && !({}) {{\nreturn Err(EncodeError::UnsupportedField {{ field: \"{}.{}\", version }});\n}}",
-                    is_default(field),
-                    context.spec.name,
-                    field.name
-                );
-            }
+        if !field.ignorable
+            && let Some(condition) = context.condition(present)
+        {
+            let _ = writeln!(
+                out,
+                "if !({condition}) && !({}) {{\nreturn Err(EncodeError::UnsupportedField {{ field: \"{}.{}\", version }});\n}}",
+                is_default(field),
+                context.spec.name,
+                field.name
+            );
         }
         let (untagged, _) = untagged_and_tagged(context, field);
         if !untagged.is_empty() {
