@@ -570,8 +570,9 @@ impl LogSegment {
         let file = Arc::clone(&self.file);
         let mut scanner = BatchScanner::for_recovery(file.as_ref(), 0, self.size());
         let mut valid_bytes = 0;
+        let mut next_offset = self.base_offset;
         loop {
-            match self.recover_batch(&mut scanner, &mut visit) {
+            match self.recover_batch(&mut scanner, &mut next_offset, &mut visit) {
                 Ok(Some(end)) => valid_bytes = end,
                 Ok(None) => break,
                 Err(ScanError::Io(error)) => return Err(error),
@@ -594,18 +595,21 @@ impl LogSegment {
     fn recover_batch(
         &self,
         scanner: &mut BatchScanner<'_>,
+        next_offset: &mut i64,
         visit: &mut impl FnMut(&Self, &RecordBatch<&[u8]>) -> io::Result<()>,
     ) -> Result<Option<u64>, ScanError> {
         let Some(at) = scanner.next_header()? else { return Ok(None) };
         let batch = RecordBatch::new(scanner.whole_batch(&at)?)?;
         batch.ensure_valid()?;
+        // The checksum does not cover the offset, so it must make sense by itself.
         let offsets = batch.base_offset()..=batch.last_offset();
         let representable = |offset: &i64| {
             offset.checked_sub(self.base_offset).is_some_and(|d| (0..=i64::from(i32::MAX)).contains(&d))
         };
-        if offsets.is_empty() || !representable(offsets.end()) {
+        if offsets.is_empty() || *offsets.start() < *next_offset || !representable(offsets.end()) {
             return Err(RecordError::InvalidLength(batch.length()).into());
         }
+        *next_offset = batch.next_offset();
         self.note_batch(&mut self.state.lock(), &batch, at.position)?;
         visit(self, &batch)?;
         Ok(Some(at.end()))

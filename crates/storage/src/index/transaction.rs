@@ -66,7 +66,11 @@ impl TransactionIndex {
     /// Adds a transaction whose marker was just written.
     pub fn append(&mut self, txn: AbortedTxn) -> io::Result<()> {
         let grows = self.entries.last().is_none_or(|last| last.last_offset < txn.last_offset);
-        assert!(grows, "TXN-INDEX-GROWS: markers enter the index in the order of the log");
+        if !grows {
+            let text =
+                format!("TXN-INDEX-GROWS: {txn:?} is not after the last entry of {}", self.path.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
         let position = (self.entries.len() * ENTRY_SIZE) as u64;
         self.dirty = true;
         self.writable()?.write_all_at(&txn.encode(), position)?;

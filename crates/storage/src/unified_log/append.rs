@@ -183,6 +183,11 @@ impl UnifiedLog {
                 format!("the base offset of a produced batch must be 0, but it is {}", batch.base_offset());
             return Err(AppendError::InvalidBatch(text));
         }
+        let in_order = batch.base_offset() >= 0 && batch.last_offset() >= batch.base_offset();
+        if !options.assign_offsets && !in_order {
+            let (base, last) = (batch.base_offset(), batch.last_offset());
+            return Err(AppendError::InvalidBatch(format!("the batch has the offset range {base}..={last}")));
+        }
         if !options.assign_offsets && batch.last_offset() <= before.last_offset {
             let (last, before) = (batch.last_offset(), before.last_offset);
             return Err(AppendError::OffsetsOutOfOrder(format!(

@@ -76,7 +76,7 @@ fn segments_roll_by_size_and_are_read_across() {
     assert_eq!(read_offsets(&log, 0), (0..20).collect::<Vec<i64>>());
     assert_eq!(read_offsets(&log, 13), (13..20).collect::<Vec<i64>>());
     log.close().unwrap();
-    assert_eq!(log.close().is_ok(), true, "closing twice is closing once");
+    assert!(log.close().is_ok(), "closing twice is closing once");
     let names = bench.names();
     for name in ["00000000000000000006.log", "00000000000000000006.index", "00000000000000000006.timeindex"] {
         assert!(names.iter().any(|n| n == name), "{names:?}");
