@@ -82,7 +82,7 @@ impl Validator {
             Self::Between(min, max) => format!("[{min},...,{max}]"),
             Self::OneOf(allowed) => format!("[{}]", allowed.join(", ")),
             Self::OneOfIgnoreCase(allowed) => format!("(case insensitive) [{}]", allowed.join(", ")),
-            Self::List { allowed, .. } if allowed.is_empty() => String::new(),
+            Self::List { allowed: [], .. } => String::new(),
             Self::List { allowed, .. } => format!("[{}]", allowed.join(", ")),
             Self::NonEmpty => "non-empty string".to_owned(),
             Self::NonNull => "non-null string".to_owned(),
