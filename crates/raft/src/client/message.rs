@@ -73,7 +73,8 @@ impl KafkaRaftClient {
     pub(super) fn validate_voter_only_request(&self, replica_id: i32, epoch: i32) -> Option<ErrorCode> {
         if epoch < self.quorum.epoch() {
             Some(ErrorCode::FencedLeaderEpoch)
-        } else if replica_id < 0 {
+        } else if replica_id < 0 || epoch == i32::MAX {
+            // After the last epoch there could be no election any more.
             Some(ErrorCode::InvalidRequest)
         } else {
             None

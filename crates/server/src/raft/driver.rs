@@ -8,10 +8,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use ottla_common::ErrorCode;
 use ottla_common::time::Time;
 use ottla_raft::{
-    Endpoints, KafkaRaftClient, KernelConfig, PartitionState, QuorumConfig, RaftAction, RaftInput,
-    RaftRequest, RaftResponse, ReplicaKey,
+    Endpoints, KafkaRaftClient, KernelConfig, OffsetAndEpoch, PartitionState, QuorumConfig, RaftAction,
+    RaftInput, RaftRequest, RaftResponse, ReplicaKey,
 };
 use ottla_storage::FetchIsolation;
 use ottla_storage::fs::FileSystem;
@@ -271,26 +273,29 @@ impl Driver {
             RaftAction::Respond { id, response } => self.respond(id, response),
             RaftAction::RespondWithRecords { id, mut response, offset, max_bytes } => {
                 let max_bytes = usize::try_from(max_bytes).unwrap_or(0).min(MAX_RESPONSE_BYTES);
-                let records = self.log.read(offset, max_bytes, FetchIsolation::LogEnd)?;
+                let records = self.log.read(offset, max_bytes, FetchIsolation::LogEnd);
                 if let Some(partition) = response.responses.iter_mut().flat_map(|t| &mut t.partitions).next()
                 {
-                    partition.records = Some(records.into());
+                    match records {
+                        Ok(records) => partition.records = Some(records.into()),
+                        Err(error) => {
+                            tracing::error!(%error, offset, "cannot answer a fetch of the metadata log");
+                            partition.error_code = ErrorCode::UnknownServerError.code();
+                        }
+                    }
                 }
                 self.respond(id, RaftResponse::Fetch(response));
             }
             RaftAction::RespondWithSnapshot { id, mut response, snapshot, position, max_bytes } => {
-                let reader = self.log.open_snapshot(snapshot)?;
-                let size = reader.size_in_bytes();
-                let max_bytes = usize::try_from(max_bytes).unwrap_or(0).min(MAX_RESPONSE_BYTES);
-                let at = u64::try_from(position).ok().filter(|at| *at < size);
                 if let Some(partition) = response.topics.iter_mut().flat_map(|t| &mut t.partitions).next() {
-                    match at {
-                        Some(at) => {
-                            partition.size = i64::try_from(size).unwrap_or(i64::MAX);
+                    let max_bytes = usize::try_from(max_bytes).unwrap_or(0).min(MAX_RESPONSE_BYTES);
+                    match self.read_snapshot(snapshot, position, max_bytes) {
+                        Ok((size, bytes)) => {
+                            partition.size = size;
                             partition.position = position;
-                            partition.unaligned_records = reader.read_slice(at, max_bytes)?.into();
+                            partition.unaligned_records = bytes.into();
                         }
-                        None => partition.error_code = ottla_common::ErrorCode::PositionOutOfRange.code(),
+                        Err(error) => partition.error_code = error.code(),
                     }
                 }
                 self.respond(id, RaftResponse::FetchSnapshot(response));
@@ -322,9 +327,28 @@ impl Driver {
         self.feed(RaftInput::Response { correlation_id, response: None })
     }
 
+    /// A piece of a snapshot, and the size of the whole.
+    fn read_snapshot(
+        &self,
+        id: OffsetAndEpoch,
+        position: i64,
+        max_bytes: usize,
+    ) -> Result<(i64, Bytes), ErrorCode> {
+        let failed = |error: SnapshotError| {
+            tracing::error!(%error, "cannot answer a fetch of a metadata snapshot");
+            ErrorCode::SnapshotNotFound
+        };
+        let reader = self.log.open_snapshot(id).map_err(failed)?;
+        let size = reader.size_in_bytes();
+        let at = u64::try_from(position).ok().filter(|at| *at < size);
+        let at = at.ok_or(ErrorCode::PositionOutOfRange)?;
+        let bytes = reader.read_slice(at, max_bytes).map_err(failed)?;
+        Ok((i64::try_from(size).unwrap_or(i64::MAX), bytes))
+    }
+
     fn write_snapshot_chunk(
         &mut self,
-        id: ottla_raft::OffsetAndEpoch,
+        id: OffsetAndEpoch,
         position: i64,
         bytes: &[u8],
         last: bool,
