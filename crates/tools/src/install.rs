@@ -6,7 +6,7 @@ use crate::error::{Result, failed, usage};
 use crate::output::outln;
 
 /// Commands of the binary that have a script of their own but are no tools of this crate.
-const OTHERS: &[&str] = &["server-start", "storage"];
+const OTHERS: &[&str] = &["server-start"];
 
 /// Runs the tool.
 pub(crate) fn run(args: &[String]) -> Result {

@@ -4,9 +4,13 @@
 //! name in Apache Kafka, because scripts depend on all three.
 
 mod broker_api_versions;
+mod client_config;
 mod cluster;
 mod configs;
+mod console_consumer;
+mod console_producer;
 mod consumer_groups;
+mod consumer_perf_test;
 mod delete_records;
 mod dump_log;
 mod error;
@@ -19,7 +23,9 @@ mod metadata_quorum;
 mod offsets;
 mod options;
 mod output;
+mod producer_perf_test;
 mod quotas;
+mod record_text;
 pub mod storage_format;
 mod table;
 mod topics;
@@ -54,6 +60,18 @@ static TOOLS: &[Tool] = &[
         run: configs::run,
     },
     Tool {
+        name: "console-producer",
+        summary: "send lines to a topic",
+        parser: Some(&console_producer::PARSER),
+        run: console_producer::run,
+    },
+    Tool {
+        name: "console-consumer",
+        summary: "show the records of a topic",
+        parser: Some(&console_consumer::PARSER),
+        run: console_consumer::run,
+    },
+    Tool {
         name: "consumer-groups",
         summary: "list, describe, reset and delete consumer groups",
         parser: Some(&consumer_groups::PARSER),
@@ -82,6 +100,18 @@ static TOOLS: &[Tool] = &[
         summary: "show segments, snapshots and indexes",
         parser: Some(&dump_log::PARSER),
         run: dump_log::run,
+    },
+    Tool {
+        name: "producer-perf-test",
+        summary: "measure how fast records are sent",
+        parser: Some(&producer_perf_test::PARSER),
+        run: producer_perf_test::run,
+    },
+    Tool {
+        name: "consumer-perf-test",
+        summary: "measure how fast records are read",
+        parser: Some(&consumer_perf_test::PARSER),
+        run: consumer_perf_test::run,
     },
     Tool {
         name: "metadata-quorum",

@@ -16,6 +16,8 @@ pub(crate) enum Arg {
     Required(&'static str),
     /// A value may follow.
     Optional(&'static str),
+    /// All words up to the next option are values.
+    Many(&'static str),
 }
 
 /// One option.
@@ -50,6 +52,11 @@ pub(crate) const fn value_or(
 /// An option that may be followed by a value.
 pub(crate) const fn maybe_value(name: &'static str, what: &'static str, doc: &'static str) -> Opt {
     Opt { name, arg: Arg::Optional(what), default: None, doc }
+}
+
+/// An option followed by one value or more.
+pub(crate) const fn values(name: &'static str, what: &'static str, doc: &'static str) -> Opt {
+    Opt { name, arg: Arg::Many(what), default: None, doc }
 }
 
 const HELP: Opt = flag("help", "Print usage information.");
@@ -100,6 +107,15 @@ impl Parser {
                     Some(text) => entry.push(text),
                     None => return usage(format!("Option {} requires an argument", opt.name)),
                 },
+                Arg::Many(_) => {
+                    entry.extend(inline.map(str::to_owned));
+                    while let Some(next) = words.next_if(|next| split_option(next).is_none()) {
+                        entry.push(next.clone());
+                    }
+                    if entry.is_empty() {
+                        return usage(format!("Option {} requires an argument", opt.name));
+                    }
+                }
                 Arg::Optional(_) => {
                     let next = words.next_if(|next| inline.is_none() && split_option(next).is_none());
                     entry.extend(inline.map(str::to_owned).or_else(|| next.cloned()));
@@ -137,6 +153,7 @@ impl Parser {
             Arg::None => format!("--{}", opt.name),
             Arg::Required(what) => format!("--{} <{what}>", opt.name),
             Arg::Optional(what) => format!("--{} [{what}]", opt.name),
+            Arg::Many(what) => format!("--{} <{what}>...", opt.name),
         };
         let mut options: Vec<_> = self.all().collect();
         options.sort_by_key(|opt| opt.name);
