@@ -10,7 +10,10 @@ use ottla_common::time::{SystemTime, Time};
 use ottla_metadata::ApiMessageAndVersion;
 use ottla_protocol::messages::{DescribeQuorumRequest, FetchRequest, describe_quorum_request, fetch_request};
 use ottla_protocol::records::metadata::NoOpRecord;
-use ottla_raft::{CLUSTER_METADATA_TOPIC, Endpoints, LeaderAndEpoch, OffsetAndEpoch, VoterSet};
+use ottla_raft::snapshot::RecordsSnapshotWriter;
+use ottla_raft::{
+    CLUSTER_METADATA_TOPIC, Endpoints, LeaderAndEpoch, OffsetAndEpoch, ReplicaKey, VoterNode, VoterSet,
+};
 use ottla_storage::fs::OsFileSystem;
 
 use super::{AppendError, CommittedBatch, RaftClient, RaftConfig, RaftListener, SnapshotReader};
@@ -192,6 +195,51 @@ fn snapshots_make_the_log_before_them_superfluous() {
     let count = |suffix: &str| names.iter().filter(|name| name.ends_with(suffix)).count();
     assert_eq!(count(".checkpoint"), 1, "{names:?}");
     assert!(!names.contains(&"00000000000000000000.log".to_owned()), "{names:?}");
+}
+
+/// What formatting with `--standalone` leaves.
+fn format_standalone(dir: &Path, config: &RaftConfig) {
+    let voter = VoterNode {
+        key: ReplicaKey::new(config.node_id, config.directory_id),
+        listeners: Endpoints::EMPTY.with("CONTROLLER", "formatted", 1),
+        supported_kraft_versions: (0, 1),
+    };
+    let voters = VoterSet::new([voter]);
+    let id = OffsetAndEpoch::BOOTSTRAP_SNAPSHOT_ID;
+    let (mut writer, header) = RecordsSnapshotWriter::new(id, 1, 1, 1, Some(&voters)).unwrap();
+    let mut bytes = header.to_vec();
+    writer.append(1, no_op().to_bytes().unwrap()).unwrap();
+    writer.finish(1).unwrap().iter().for_each(|batch| bytes.extend_from_slice(batch));
+    let log_dir = dir.join("__cluster_metadata-0");
+    std::fs::create_dir_all(&log_dir).unwrap();
+    std::fs::write(log_dir.join("00000000000000000000-0000000000.checkpoint"), bytes).unwrap();
+}
+
+#[test]
+fn a_dynamic_quorum_starts_from_what_formatting_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config(dir.path());
+    config.static_voters = VoterSet::default();
+    format_standalone(dir.path(), &config);
+    let run = |config: &RaftConfig| {
+        let (client, events) = start(config.clone());
+        let epoch = wait_for_leadership(&events);
+        let offset = client.schedule_append(epoch, vec![no_op()]).unwrap();
+        wait_for_commit(&events, offset);
+        let port = client.voters().listeners(1).unwrap().get("CONTROLLER").unwrap().port;
+        let latest = client.latest_snapshot_id();
+        let found = (offset, port, client.kraft_version());
+        assert!(client.shutdown(PATIENCE));
+        assert_eq!(latest, Some(OffsetAndEpoch::BOOTSTRAP_SNAPSHOT_ID));
+        found
+    };
+    // The leader's first batch repeats kraft.version and voters, with the listeners of today.
+    assert_eq!(run(&config), (3, 9093, 1));
+    // Once they are in the log they are not written again,
+    assert_eq!(run(&config), (5, 9093, 1));
+    // unless the listeners moved.
+    config.local_listeners = Endpoints::EMPTY.with("CONTROLLER", "localhost", 9999);
+    assert_eq!(run(&config), (9, 9999, 1));
 }
 
 #[test]
