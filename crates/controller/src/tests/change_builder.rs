@@ -1,8 +1,8 @@
 use ottla_common::Uuid;
-use ottla_metadata::{MetadataVersion, PartitionRegistration};
+use ottla_metadata::{LeaderRecoveryState, MetadataVersion, PartitionRegistration};
 use ottla_protocol::records::metadata::{MetadataRecord, PartitionChangeRecord};
 
-use crate::partition_change_builder::{PartitionChangeBuilder, PartitionChangeContext};
+use crate::partition_change_builder::{Election, PartitionChangeBuilder, PartitionChangeContext};
 
 fn change(
     partition: &PartitionRegistration,
@@ -80,4 +80,87 @@ fn old_levels_bump_the_leader_epoch_when_the_isr_shrinks() {
     let shrunk = |level| change(&partition(&[1, 2], &[1, 2]), level, |b| b.target_isr(vec![1])).unwrap();
     assert_eq!(shrunk("3.5").leader, 1);
     assert_eq!(shrunk("3.6").leader, -2);
+}
+
+/// What Apache Kafka 4.4.0's own builder answered to random partitions and targets. A line is
+/// `replicas;isr;removing;adding;leader;recovery;elr;last known elr;level;min isr;elr enabled;acceptable
+/// leaders;election;target isr;unclean shutdown;target recovery => isr;leader;replicas;removing;adding;
+/// recovery;elr;last known elr;directories;version`, where `-` is null and -1 in a target means "as it is".
+const KAFKAS_ANSWERS: &str = include_str!("fixtures/kafka-4.4-partition-changes.txt");
+
+#[test]
+fn changes_are_kafkas() {
+    for line in KAFKAS_ANSWERS.lines() {
+        let (asked, answer) = line.split_once(" => ").unwrap();
+        assert_eq!(answer_to(&asked.split(';').collect::<Vec<_>>()), answer, "{asked}");
+    }
+}
+
+fn ids(text: &str) -> Vec<i32> {
+    text.split(',').filter(|id| !id.is_empty()).map(|id| id.parse().unwrap()).collect()
+}
+
+fn answer_to(asked: &[&str]) -> String {
+    let number = |i: usize| asked[i].parse::<i32>().unwrap();
+    let partition = PartitionRegistration {
+        isr: ids(asked[1]),
+        removing_replicas: ids(asked[2]),
+        adding_replicas: ids(asked[3]),
+        leader: number(4),
+        leader_recovery_state: LeaderRecoveryState::from_value(number(5) as i8).unwrap(),
+        elr: ids(asked[6]),
+        last_known_elr: ids(asked[7]),
+        leader_epoch: 5,
+        partition_epoch: 7,
+        ..partition(&ids(asked[0]), &[0])
+    };
+    let acceptable = ids(asked[11]);
+    let is_acceptable_leader = |id: i32| acceptable.contains(&id);
+    let mut builder = PartitionChangeBuilder::new(PartitionChangeContext {
+        partition: &partition,
+        topic_id: Uuid::from_u128(200),
+        partition_id: 0,
+        is_acceptable_leader: &is_acceptable_leader,
+        default_dir: &|_| Uuid::UNASSIGNED_DIR,
+        metadata_version: MetadataVersion::from_feature_level(number(8) as i16).unwrap(),
+        min_isr: number(9) as usize,
+        elr_enabled: asked[10] == "true",
+    })
+    .election(match asked[12] {
+        "PREFERRED" => Election::Preferred,
+        "ONLINE" => Election::Online,
+        _ => Election::Unclean,
+    });
+    if asked[13] != "-" {
+        builder = builder.target_isr(ids(asked[13]));
+    }
+    if number(14) >= 0 {
+        builder = builder.unclean_shutdown_replica(number(14));
+    }
+    if let Some(state) = LeaderRecoveryState::from_value(number(15) as i8) {
+        builder = builder.target_leader_recovery_state(state);
+    }
+    let Some(built) = builder.build() else {
+        return "none".to_owned();
+    };
+    let MetadataRecord::PartitionChangeRecord(record) = built.message else {
+        panic!("{:?}", built.message);
+    };
+    let list = |ids: &Option<Vec<i32>>| match ids {
+        None => "-".to_owned(),
+        Some(ids) => ids.iter().map(i32::to_string).collect::<Vec<_>>().join(","),
+    };
+    [
+        list(&record.isr),
+        record.leader.to_string(),
+        list(&record.replicas),
+        list(&record.removing_replicas),
+        list(&record.adding_replicas),
+        record.leader_recovery_state.to_string(),
+        list(&record.eligible_leader_replicas),
+        list(&record.last_known_elr),
+        record.directories.as_ref().map_or("-".to_owned(), |dirs| dirs.len().to_string()),
+        built.version.to_string(),
+    ]
+    .join(";")
 }
