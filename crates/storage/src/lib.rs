@@ -12,6 +12,7 @@ mod file_records;
 pub mod fs;
 pub mod index;
 mod leader_epoch_cache;
+mod legacy_format;
 mod local_log;
 mod log_config;
 pub mod log_config_def;

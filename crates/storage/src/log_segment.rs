@@ -13,6 +13,7 @@ use crate::index::{
     AbortedTxn, CorruptIndexError, OffsetIndex, OffsetPosition, TimeIndex, TimestampOffset, TransactionIndex,
     TxnIndexSearchResult,
 };
+use crate::legacy_format::is_legacy_message;
 use crate::log_config::LogConfig;
 use crate::log_file_names::{
     INDEX_FILE_SUFFIX, LOG_FILE_SUFFIX, TIME_INDEX_FILE_SUFFIX, TXN_INDEX_FILE_SUFFIX, segment_file,
@@ -578,6 +579,11 @@ impl LogSegment {
                 Err(ScanError::Io(error)) => return Err(error),
                 Err(ScanError::Corrupt(error)) => {
                     let path = self.path(LOG_FILE_SUFFIX);
+                    if is_legacy_message(file.as_ref(), valid_bytes, self.size())? {
+                        let text =
+                            format!("{} has messages of a format from before Kafka 0.11", path.display());
+                        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+                    }
                     tracing::warn!(path = %path.display(), valid_bytes, %error, "invalid batch, the log is cut");
                     break;
                 }
