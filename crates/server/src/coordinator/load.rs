@@ -10,6 +10,7 @@ use ottla_record::{ControlRecordType, DecompressionLimits, MemoryRecords, Record
 use thiserror::Error;
 use tracing::warn;
 
+use super::log::LOGGER;
 use super::partition::LedPartition;
 
 /// `offsets.load.buffer.size`: how much is read at a time.
@@ -103,7 +104,9 @@ fn replay_record(
         Ok(record) => load.replay(offset, producer_id, &record),
         Err(group::RecordError::UnknownType(kind)) => {
             warn!(
-                "Unknown record type {kind} at offset {offset} while loading offsets and group metadata. Ignoring it."
+                target: LOGGER,
+                "Unknown record type {kind} at offset {offset} while loading offsets and group metadata. \
+                 Ignoring it."
             );
         }
         Err(error) => return Err(LoadError::Record { offset, error }),

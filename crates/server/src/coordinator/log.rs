@@ -3,6 +3,9 @@ use std::fmt::Debug;
 use bytes::Bytes;
 use ottla_common::{ErrorCode, TopicPartition};
 
+/// The logger's name, as Kafka's log lines have it.
+pub(super) const LOGGER: &str = "org.apache.kafka.coordinator.common.runtime.CoordinatorRuntime";
+
 /// The partitions of a coordinator's topic, as far as this broker has them.
 ///
 /// Every call is short: it may touch files, and waits for nobody.

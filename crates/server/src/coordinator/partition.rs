@@ -18,7 +18,7 @@ use tracing::{error, info};
 
 use super::clock::WatchedClock;
 use super::load::{LoadError, load};
-use super::log::PartitionLog;
+use super::log::{LOGGER, PartitionLog};
 
 /// What is to be told once an operation is committed, or failed.
 pub(super) type Completion = Box<dyn FnOnce(Result<(), ErrorCode>) + Send>;
@@ -144,11 +144,11 @@ impl PartitionTask {
                 }
                 Ok(Err(LoadError::Cancelled)) => {}
                 Ok(Err(reason)) => {
-                    error!("Failed to load metadata from {partition}: {reason}");
+                    error!(target: LOGGER, "Failed to load metadata from {partition}: {reason}");
                     state.store(FAILED, Ordering::Release);
                 }
                 Err(panicked) => {
-                    error!("Failed to load metadata from {partition}: {panicked}");
+                    error!(target: LOGGER, "Failed to load metadata from {partition}: {panicked}");
                     state.store(FAILED, Ordering::Release);
                 }
             }
@@ -164,8 +164,7 @@ impl PartitionTask {
         let (now_ms, _) = clock.look();
         let patience_ms = i64::from(self.config.offset_commit_timeout_ms);
         let context = loaded.finish(now_ms, patience_ms, &mut self.led);
-        info!(
-            "Finished loading of metadata from {} with epoch {} in {}ms",
+        info!(target: LOGGER, "Finished loading of metadata from {} with epoch {} in {}ms",
             self.led.partition,
             self.led.leader_epoch,
             now_ms - began_ms
@@ -246,7 +245,7 @@ impl Worker {
             }
             self.tell();
         }
-        info!("Unloading metadata of {} with epoch {}", self.led.partition, self.led.leader_epoch);
+        info!(target: LOGGER, "Unloading metadata of {} with epoch {}", self.led.partition, self.led.leader_epoch);
         let Self { context, mut parked, .. } = self;
         tell(context.unload(), &mut parked);
     }

@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::info;
 
-use super::log::PartitionLog;
+use super::log::{LOGGER, PartitionLog};
 use super::partition::{LedPartition, Operation, PartitionHandle, PartitionTask, Worker};
 
 /// Not started, or stopped again.
@@ -91,7 +91,7 @@ impl GroupCoordinatorService {
             log: Arc::clone(&self.log),
             compression: self.compression,
         };
-        info!("Loading metadata from {} with epoch {leader_epoch}", led.partition);
+        info!(target: LOGGER, "Loading metadata from {} with epoch {leader_epoch}", led.partition);
         let task = PartitionTask {
             led,
             config: Arc::clone(&self.config),

@@ -34,6 +34,7 @@ fn config() -> GroupCoordinatorConfig {
     GroupCoordinatorConfig {
         classic_group_initial_rebalance_delay_ms: 0,
         classic_group_min_session_timeout_ms: 100,
+        offset_commit_timeout_ms: 60_000,
         ..Default::default()
     }
 }
