@@ -54,7 +54,7 @@ fn a_log_with_records_is_left_alone() {
 #[test]
 fn a_transaction_left_open_is_aborted() {
     let controller = TestController::new();
-    let mut log = controller.log.clone();
+    let mut log = controller.log;
     log.push(ApiMessageAndVersion::new(BeginTransactionRecord::default(), 0));
     let mut other = kernel(MetadataVersion::LATEST_PRODUCTION);
     let batch = CommittedBatch { last_offset: log.len() as i64 - 1, records: &log, ..Default::default() };

@@ -206,7 +206,7 @@ proptest! {
             delta.replay(&record.message).unwrap();
         }
         delta.finish_snapshot();
-        prop_assert_eq!(delta.apply(MetadataProvenance::EMPTY), target.clone());
+        prop_assert_eq!(&delta.apply(MetadataProvenance::EMPTY), &target);
         for topic in delta.base().topics.iter() {
             let is_gone = target.topics.topic(topic.id).is_none();
             prop_assert_eq!(delta.topics.deleted.contains_key(&topic.id), is_gone);
