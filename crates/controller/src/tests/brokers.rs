@@ -201,7 +201,7 @@ fn failed_directories_lose_their_leaderships() {
     let failed =
         BrokerHeartbeatRequest { offline_log_dirs: vec![Uuid::from_u128(10_000)], ..controller.heartbeat(0) };
     let before = controller.log.len();
-    controller.beat(failed.clone());
+    controller.beat(failed);
     assert_eq!(controller.partition("a", 0).leader, 1);
     assert!(controller.log[before..].iter().any(|r| matches!(
         &r.message,
