@@ -78,16 +78,11 @@ fn parse_options(subcommand: &'static Subcommand, args: &[String]) -> Result<Giv
         let Some((opt, inline)) = find(subcommand, word) else {
             return wrong(format!("unrecognized arguments: '{word}'"));
         };
-        if let Some(other) = subcommand.exclusive.iter().find(|o| **o != opt.long && given.has(o)) {
-            if subcommand.exclusive.contains(&opt.long) {
-                let short = |long: &str| subcommand.options.iter().find(|o| o.long == long).map(|o| o.short);
-                return wrong(format!(
-                    "argument {}/{}: not allowed with argument {other}/{}",
-                    opt.long,
-                    opt.short,
-                    short(other).unwrap_or_default()
-                ));
-            }
+        if let Some(other) = conflicting(subcommand, opt, &given) {
+            return wrong(format!(
+                "argument {}/{}: not allowed with argument {}/{}",
+                opt.long, opt.short, other.long, other.short
+            ));
         }
         let values = given.0.entry(opt.long).or_default();
         if opt.takes_value {
@@ -102,6 +97,17 @@ fn parse_options(subcommand: &'static Subcommand, args: &[String]) -> Result<Giv
         Some(opt) => wrong(format!("argument {}/{} is required", opt.long, opt.short)),
         None => Ok(given),
     }
+}
+
+/// The option given before that excludes this one.
+fn conflicting(subcommand: &'static Subcommand, opt: &Opt, given: &Given) -> Option<&'static Opt> {
+    if !subcommand.exclusive.contains(&opt.long) {
+        return None;
+    }
+    let excludes = |other: &&Opt| {
+        subcommand.exclusive.contains(&other.long) && other.long != opt.long && given.has(other.long)
+    };
+    subcommand.options.iter().find(excludes)
 }
 
 /// `--long`, `--long=value`, any beginning that fits one option only, `-s`, `-svalue`.
@@ -151,5 +157,51 @@ fn print_subcommand_help(subcommand: &Subcommand) {
     for opt in subcommand.options {
         outln!("  {}, {}", opt.long, opt.short);
         outln!("      {}", opt.doc);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn opt(long: &'static str, short: &'static str, takes_value: bool, required: bool) -> Opt {
+        Opt { long, short, takes_value, required, doc: "" }
+    }
+
+    static SUBCOMMANDS: &[Subcommand] = &[Subcommand {
+        name: "format",
+        doc: "",
+        usage: "usage",
+        options: &[
+            opt("--config", "-c", true, true),
+            opt("--feature", "-f", true, false),
+            opt("--standalone", "-s", false, false),
+            opt("--no-initial-controllers", "-N", false, false),
+        ],
+        exclusive: &["--standalone", "--no-initial-controllers"],
+    }];
+
+    fn given(text: &str) -> Option<Given> {
+        let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+        parse(SUBCOMMANDS, &words).ok().map(|(_, given)| given)
+    }
+
+    #[test]
+    fn takes_every_spelling() {
+        for text in ["format -c x -s", "format -cx --standalone", "format --config=x --stand"] {
+            let given = given(text).expect(text);
+            assert_eq!((given.one("--config"), given.has("--standalone")), (Some("x"), true), "{text}");
+        }
+        let given = given("format -c x -f a=1 --feature=b=2").expect("repeated");
+        assert_eq!(given.many("--feature"), ["a=1", "b=2"]);
+    }
+
+    #[test]
+    fn refuses_what_makes_no_sense() {
+        for text in
+            ["format", "format -c", "bogus", "format -c x -s -N", "format -c x y", "format -c x --s=1x -q"]
+        {
+            assert!(given(text).is_none(), "{text}");
+        }
     }
 }
