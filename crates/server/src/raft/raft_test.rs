@@ -160,8 +160,8 @@ fn snapshots_make_the_log_before_them_superfluous() {
     let epoch = wait_for_leadership(&events);
     let mut ids = Vec::new();
     for _ in 0..3 {
-        let appended = (0..60).map(|_| client.schedule_append(epoch, vec![no_op()]).unwrap()).last();
-        let offset = appended.unwrap();
+        let append = |_| client.schedule_append(epoch, vec![no_op()]).unwrap();
+        let offset = (0..60).map(append).fold(0, i64::max);
         wait_for_commit(&events, offset);
         let id = OffsetAndEpoch::new(offset + 1, epoch);
         let mut writer = client.create_snapshot(id, 5).unwrap().unwrap();
