@@ -42,6 +42,13 @@ pub struct BrokerConnection {
     tasks: [JoinHandle<()>; 2],
 }
 
+/// A request that is under way.
+#[derive(Debug)]
+pub struct PendingAnswer {
+    receiver: oneshot::Receiver<Bytes>,
+    version: i16,
+}
+
 #[derive(Debug)]
 struct Outgoing {
     correlation_id: i32,
@@ -152,6 +159,35 @@ impl BrokerConnection {
     ) -> Result<R::Response, ClientError> {
         let answer = self.send_raw(request, version, patience).await?;
         self.decode::<R>(answer, version)
+    }
+
+    /// Puts a request in line. Requests begun one after the other reach the broker in that order,
+    /// whenever their answers are waited for.
+    pub async fn begin<R: Request>(&self, request: &R, version: i16) -> Result<PendingAnswer, ClientError> {
+        let correlation_id = self.next_correlation_id.fetch_add(1, Ordering::Relaxed);
+        let frame = self.frame(request, version, correlation_id)?;
+        let (answer, receiver) = oneshot::channel();
+        let outgoing = Outgoing { correlation_id, frame, answer: Some(answer) };
+        self.outgoing.send(outgoing).await.map_err(|_| self.disconnected(Some(R::API_KEY)))?;
+        Ok(PendingAnswer { receiver, version })
+    }
+
+    /// Waits for the answer to a request that was begun here.
+    pub async fn finish<R: Request>(
+        &self,
+        pending: PendingAnswer,
+        patience: Duration,
+    ) -> Result<R::Response, ClientError> {
+        let PendingAnswer { receiver, version } = pending;
+        match timeout(patience, receiver).await {
+            Ok(Ok(answer)) => self.decode::<R>(answer, version),
+            Ok(Err(_)) => Err(self.disconnected(Some(R::API_KEY))),
+            Err(_) => {
+                self.close();
+                let address = self.address.clone();
+                Err(ClientError::RequestTimeout { address, api: R::API_KEY, waited: patience })
+            }
+        }
     }
 
     /// Asks for something that is never answered (produce with `acks=0`).

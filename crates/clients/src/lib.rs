@@ -15,7 +15,7 @@ mod network_client;
 pub mod producer;
 
 pub use config::{ClientConfig, CommonSettings};
-pub use connection::BrokerConnection;
+pub use connection::{BrokerConnection, PendingAnswer};
 pub use error::ClientError;
 pub use metadata::{Metadata, Node, PartitionMetadata, TopicMetadata};
 pub use network_client::NetworkClient;

@@ -231,14 +231,13 @@ impl Admin {
         group: &str,
         offsets: &BTreeMap<TopicPartition, OffsetAndMetadata>,
     ) -> Result<Outcomes<TopicPartition, ()>, ClientError> {
-        let topics =
-            by_topic(offsets.iter().map(|(tp, o)| (tp, o)), |partition, o| OffsetCommitRequestPartition {
-                partition_index: partition,
-                committed_offset: o.offset,
-                committed_leader_epoch: o.leader_epoch.unwrap_or(-1),
-                committed_metadata: Some(o.metadata.clone()),
-                ..Default::default()
-            });
+        let topics = by_topic(offsets.iter(), |partition, o| OffsetCommitRequestPartition {
+            partition_index: partition,
+            committed_offset: o.offset,
+            committed_leader_epoch: o.leader_epoch.unwrap_or(-1),
+            committed_metadata: Some(o.metadata.clone()),
+            ..Default::default()
+        });
         let topics: Vec<_> = topics
             .into_iter()
             .map(|(name, partitions)| OffsetCommitRequestTopic { name, partitions, ..Default::default() })

@@ -7,7 +7,7 @@ use ottla_common::{ErrorCode, TopicPartition};
 use tokio::time::{Instant, timeout_at};
 
 use super::membership::{Health, Joining, count_partitions, leave};
-use super::{KafkaConsumer, Position, Subscription};
+use super::{KafkaConsumer, Subscription};
 use crate::ClientError;
 
 /// How often metadata is asked for while a topic is missing.
@@ -162,7 +162,7 @@ impl KafkaConsumer {
         let mut old = std::mem::take(&mut self.partitions);
         // A partition that stays goes on where it was.
         let kept = |tp: TopicPartition| {
-            let position = old.remove(&tp).unwrap_or_else(Position::default);
+            let position = old.remove(&tp).unwrap_or_default();
             (tp, position)
         };
         self.partitions = partitions.into_iter().map(kept).collect::<BTreeMap<_, _>>();

@@ -220,6 +220,10 @@ impl RecordAccumulator {
                 Err(error) => drained.broken.push((tp.clone(), batch, ClientError::build(tp, &error))),
             }
         }
+        if !drained.requests.is_empty() {
+            // A request takes one batch of a partition; there may be another for the next request.
+            drained.next = Some(now);
+        }
         for node in drained.requests.keys() {
             *self.nodes_in_flight.entry(*node).or_default() += 1;
         }

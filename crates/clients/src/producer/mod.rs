@@ -107,6 +107,7 @@ impl KafkaProducer {
             wakeup: Notify::new(),
             progress: Notify::new(),
             refreshing: AtomicBool::new(false),
+            lanes: Mutex::default(),
             settings,
         });
         let partitioner = Mutex::new(StickyPartitioner::new(sender.settings.batch_size));

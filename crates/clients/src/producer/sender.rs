@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,13 +8,13 @@ use bytestring::ByteString;
 use ottla_common::{ErrorCode, TopicPartition};
 use ottla_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use ottla_protocol::messages::produce_response::PartitionProduceResponse;
-use ottla_protocol::messages::{InitProducerIdRequest, ProduceRequest};
-use tokio::sync::{Notify, Semaphore};
+use ottla_protocol::messages::{InitProducerIdRequest, ProduceRequest, ProduceResponse};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::Instant;
 
 use super::accumulator::{Batch, Producer, RecordAccumulator};
 use super::settings::ProducerSettings;
-use crate::{ClientError, NetworkClient};
+use crate::{BrokerConnection, ClientError, Metadata, NetworkClient, PendingAnswer};
 
 /// Everything the producer's callers and its sender task share.
 #[derive(Debug)]
@@ -28,7 +29,17 @@ pub(crate) struct Sender {
     /// Something was answered.
     pub(crate) progress: Notify,
     pub(crate) refreshing: AtomicBool,
+    pub(crate) lanes: Mutex<HashMap<i32, mpsc::Sender<Batches>>>,
 }
+
+/// What one request carries.
+pub(crate) type Batches = Vec<(TopicPartition, Batch)>;
+
+/// What one answer says of each.
+type Answers = Vec<(TopicPartition, PartitionProduceResponse)>;
+
+/// Requests that may wait for a connection.
+const LANE_LENGTH: usize = 16;
 
 /// From this version on, topics go by id (KIP-516).
 const WITH_TOPIC_IDS: i16 = 13;
@@ -73,8 +84,9 @@ impl Sender {
             self.finish(&tp, batch, Err(error));
         }
         for (node, batches) in drained.requests {
-            let sender = Arc::clone(self);
-            tokio::spawn(async move { sender.produce(node, batches).await });
+            let lane = self.lane(node);
+            // A lane ends only with the producer.
+            let _ = lane.send(batches).await;
         }
         if drained.leaderless.is_empty() {
             return drained.next;
@@ -126,23 +138,57 @@ impl Sender {
         Ok(())
     }
 
-    async fn produce(self: Arc<Self>, node: i32, batches: Vec<(TopicPartition, Batch)>) {
+    /// The lane to a broker: one task that puts requests on the wire in their order, so that the
+    /// batches of a partition never overtake each other.
+    fn lane(self: &Arc<Self>, node: i32) -> mpsc::Sender<Batches> {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let lane = lanes.entry(node).or_insert_with(|| {
+            let (lane, mut requests) = mpsc::channel::<Batches>(LANE_LENGTH);
+            let sender = Arc::downgrade(self);
+            tokio::spawn(async move {
+                while let Some(batches) = requests.recv().await {
+                    let Some(sender) = sender.upgrade() else { return };
+                    sender.produce(node, batches).await;
+                }
+            });
+            lane
+        });
+        lane.clone()
+    }
+
+    async fn produce(self: Arc<Self>, node: i32, batches: Batches) {
         let payload: Vec<_> = batches.iter().map(|(tp, batch)| (tp.clone(), batch.bytes())).collect();
-        match self.exchange(node, &payload).await {
-            Ok(answers) => {
-                self.lock().request_done(node);
+        // Names belong to the ids that were sent, whatever is forgotten until the answer comes.
+        let metadata = self.client.metadata();
+        let begun = self.begin(node, &payload, &metadata).await;
+        match begun {
+            Ok(Some((connection, pending))) => {
+                tokio::spawn(async move {
+                    let patience = self.client.settings().request_timeout;
+                    let answer = connection.finish::<ProduceRequest>(pending, patience).await;
+                    self.take_in(node, batches, answer.map(|answer| Some(sort_answers(answer, &metadata))));
+                });
+            }
+            Ok(None) => self.take_in(node, batches, Ok(None)),
+            Err(error) => self.take_in(node, batches, Err(error)),
+        }
+    }
+
+    /// The fate of each batch of a request; there is no answer with `acks=0`.
+    fn take_in(&self, node: i32, batches: Batches, answer: Result<Option<Answers>, ClientError>) {
+        self.lock().request_done(node);
+        match answer {
+            Ok(None) => batches.into_iter().for_each(|(tp, batch)| self.succeed(&tp, batch, (-1, -1))),
+            Ok(Some(answers)) => {
                 for (tp, batch) in batches {
-                    let answer = answers.iter().find(|(of, _)| *of == tp).map(|(_, answer)| answer);
-                    match answer {
-                        Some(answer) => self.settle(&tp, batch, answer),
-                        None if self.settings.acks == 0 => self.succeed(&tp, batch, (-1, -1)),
+                    match answers.iter().find(|(of, _)| *of == tp) {
+                        Some((_, answer)) => self.settle(&tp, batch, answer),
                         None => self.refuse(&tp, batch, missing_answer(&tp)),
                     }
                 }
             }
             Err(error) => {
                 tracing::debug!("Produce to broker {node} failed: {error}");
-                self.lock().request_done(node);
                 for (tp, batch) in batches {
                     self.refuse(&tp, batch, error.clone());
                 }
@@ -151,14 +197,14 @@ impl Sender {
         self.wakeup.notify_one();
     }
 
-    async fn exchange(
+    async fn begin(
         &self,
         node: i32,
         batches: &[(TopicPartition, Bytes)],
-    ) -> Result<Vec<(TopicPartition, PartitionProduceResponse)>, ClientError> {
+        metadata: &Metadata,
+    ) -> Result<Option<(Arc<BrokerConnection>, PendingAnswer)>, ClientError> {
         let connection = self.client.node(node).await?;
         let version = connection.version::<ProduceRequest>()?;
-        let metadata = self.client.metadata();
         let patience = self.client.settings().request_timeout;
         let mut topics: Vec<TopicProduceData> = Vec::new();
         for (tp, records) in batches {
@@ -190,20 +236,10 @@ impl Sender {
         };
         if self.settings.acks == 0 {
             connection.send_unanswered(&request, version).await?;
-            return Ok(Vec::new());
+            return Ok(None);
         }
-        let response = connection.send_version(&request, version, patience).await?;
-        let mut answers = Vec::new();
-        for topic in response.responses {
-            let name = match metadata.topic_name(topic.topic_id) {
-                Some(name) if version >= WITH_TOPIC_IDS => name.clone(),
-                _ => topic.name,
-            };
-            for answer in topic.partition_responses {
-                answers.push((TopicPartition::new(&*name, answer.index), answer));
-            }
-        }
-        Ok(answers)
+        let pending = connection.begin(&request, version).await?;
+        Ok(Some((connection, pending)))
     }
 
     fn settle(&self, tp: &TopicPartition, batch: Batch, answer: &PartitionProduceResponse) {
@@ -293,4 +329,18 @@ impl Sender {
 
 fn missing_answer(tp: &TopicPartition) -> ClientError {
     ClientError::api(tp.to_string(), ErrorCode::UnknownServerError, Some("the broker's answer leaves it out"))
+}
+
+fn sort_answers(response: ProduceResponse, metadata: &Metadata) -> Answers {
+    let mut answers = Vec::new();
+    for topic in response.responses {
+        let name = match metadata.topic_name(topic.topic_id) {
+            Some(name) if topic.name.is_empty() => name.clone(),
+            _ => topic.name,
+        };
+        for answer in topic.partition_responses {
+            answers.push((TopicPartition::new(&*name, answer.index), answer));
+        }
+    }
+    answers
 }
