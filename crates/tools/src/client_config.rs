@@ -66,10 +66,9 @@ pub(crate) fn pairs(words: &[String]) -> Result<Vec<(String, String)>> {
 
 /// Sets a key to an option's value: the option if given, else what is set already, else the default.
 pub(crate) fn merge(config: &mut ClientConfig, key: &str, options: &Options, option: &str) -> Result {
-    if options.has(option) || config.get(key).is_none() {
-        if let Some(value) = options.one(option)? {
-            config.set(key, value);
-        }
+    let wanted = options.has(option) || config.get(key).is_none();
+    if let Some(value) = options.one(option)?.filter(|_| wanted) {
+        config.set(key, value);
     }
     Ok(())
 }

@@ -66,7 +66,7 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("broker-defaults", "brokers"),
     ("ip-defaults", "ips"),
 ];
-const TYPES: &str = "broker-loggers, topics, clients, users, brokers, ips, client-metrics, groups";
+const TYPES: &str = "topics, clients, users, brokers, ips, client-metrics, groups, broker-loggers";
 
 /// What is to be read or changed: types and names; an empty name means the default.
 #[derive(Debug)]
@@ -180,9 +180,12 @@ fn check_actions(options: &Options, entity: &Entity) -> Result {
         return Ok(());
     }
     if entity.names.is_empty() {
-        return failed(
-            "An entity-name or default entity must be specified with --alter of ".to_owned() + entity.kind(),
-        );
+        return match entity.kind() {
+            "users" | "clients" | "brokers" | "ips" => failed(
+                "An entity-name or default entity must be specified with --alter of users, clients, brokers or ips",
+            ),
+            kind => failed(format!("An entity name must be specified with --alter of {kind}")),
+        };
     }
     if options.has("add-config") && options.has("add-config-file") {
         return failed("Only one of --add-config or --add-config-file must be specified");

@@ -228,10 +228,10 @@ impl LineReader {
         self.line_number += 1;
         let mut rest = line;
         let mut headers = Vec::new();
-        if self.parse_headers {
-            if let Some(text) = self.cut(&mut rest, line, &self.headers_delimiter, "headers delimiter")? {
-                headers = self.headers(text)?;
-            }
+        if self.parse_headers
+            && let Some(text) = self.cut(&mut rest, line, &self.headers_delimiter, "headers delimiter")?
+        {
+            headers = self.headers(text)?;
         }
         let mut key = None;
         if self.parse_key {

@@ -360,18 +360,13 @@ fn delete_offsets(cluster: &mut Cluster, options: &Options) -> Result {
     for (topic, partition) in &partitions {
         by_topic.entry(topic).or_default().push(*partition);
     }
-    let partition =
-        |index: &i32| OffsetDeleteRequestPartition { partition_index: *index, ..Default::default() };
+    let partition = |index: &i32| OffsetDeleteRequestPartition { partition_index: *index };
     let topic = |(name, indexes): (&str, Vec<i32>)| OffsetDeleteRequestTopic {
         name: name.into(),
         partitions: indexes.iter().map(partition).collect(),
-        ..OffsetDeleteRequestTopic::default()
     };
-    let request = OffsetDeleteRequest {
-        group_id: group.into(),
-        topics: by_topic.into_iter().map(topic).collect(),
-        ..OffsetDeleteRequest::default()
-    };
+    let request =
+        OffsetDeleteRequest { group_id: group.into(), topics: by_topic.into_iter().map(topic).collect() };
     let coordinator = cluster.group_coordinator(group)?;
     let response = cluster.node(coordinator, &request)?;
     let whole = ErrorCode::from_code(response.error_code);

@@ -133,7 +133,7 @@ pub(super) fn dump_time_index(path: &Path, settings: &Settings, complaints: &mut
     let entries =
         || bytes.chunks_exact(TIME_ENTRY_BYTES).map(|e| (i64_at(e, 0), base + i64::from(i32_at(e, 8))));
     if settings.sanity_only {
-        return check_sanity(path, &bytes, TIME_ENTRY_BYTES, entries().last().map(|e| e.1));
+        return check_sanity(path, &bytes, TIME_ENTRY_BYTES, entries().next_back().map(|e| e.1));
     }
     let segment = Segment::read(path)?;
     let (mut wrong, mut disordered, mut missing) = (Vec::new(), Vec::new(), Vec::new());

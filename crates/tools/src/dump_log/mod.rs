@@ -70,7 +70,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     let settings = Settings::read(&options)?;
     let files = options.required("files")?;
     let mut complaints = Vec::new();
-    for file in files.split(',') {
+    for file in files.split(',').filter(|file| !file.is_empty()) {
         let path = PathBuf::from(file);
         outln!("Dumping {file}");
         let suffix = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
