@@ -140,6 +140,10 @@ impl Parser {
         if let Some(opt) = self.all().find(|opt| opt.name == name) {
             return Ok(opt);
         }
+        if name == "zookeeper" {
+            let advice = "Kafka 4 has no ZooKeeper: use --bootstrap-server localhost:9092";
+            return Err(ToolError::Arguments(advice.to_owned()));
+        }
         let mut starting = self.all().filter(|opt| !name.is_empty() && opt.name.starts_with(name));
         match (starting.next(), starting.next()) {
             (Some(opt), None) => Ok(opt),
@@ -282,6 +286,7 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
+        assert!(parse("--zookeeper x").unwrap_err().to_string().contains("--bootstrap-server"));
         assert_eq!(parse("--topic").unwrap_err().to_string(), "Option topic requires an argument");
         let options = parse("--topic a --topic b").unwrap();
         assert!(options.one("topic").unwrap_err().to_string().starts_with("Found multiple arguments"));
