@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ottla_protocol::messages::{ResponseHeader, *};
-use ottla_protocol::{ApiKey, DecodeError, EncodeError, Message, Writer};
+use ottla_protocol::{ApiKey, DecodeError, EncodeError, Message, Reader, Writer};
 
 use crate::context::BoxFuture;
 use crate::{BrokerContext, Call, broker};
@@ -53,7 +53,7 @@ macro_rules! api {
             key: ApiKey::$key,
             serve: |broker, call, correlation_id, body| {
                 Box::pin(async move {
-                    let request = match Message::from_bytes(body, call.version) {
+                    let request = match read(body, call.version) {
                         Ok(request) => request,
                         Err(error) => return Outcome::Close(error.into()),
                     };
@@ -134,6 +134,12 @@ pub fn is_served(broker: &BrokerContext, key: ApiKey, version: i16) -> bool {
     (key.min_version()..=newest).contains(&version)
 }
 
+/// Bytes after the end of a request are ignored, as Kafka does: librdkafka's Metadata request of
+/// version 13 has some.
+fn read<M: Message>(body: Bytes, version: i16) -> Result<M, DecodeError> {
+    M::decode(&mut Reader::new(body), version)
+}
+
 fn serve_produce(
     broker: Arc<BrokerContext>,
     call: Call,
@@ -141,7 +147,7 @@ fn serve_produce(
     body: Bytes,
 ) -> BoxFuture<'static, Outcome> {
     Box::pin(async move {
-        let request = match ProduceRequest::from_bytes(body, call.version) {
+        let request = match read::<ProduceRequest>(body, call.version) {
             Ok(request) => request,
             Err(error) => return Outcome::Close(error.into()),
         };
@@ -171,7 +177,19 @@ fn encode<M: Message>(key: ApiKey, version: i16, correlation_id: i32, response: 
 
 #[cfg(test)]
 mod tests {
-    use super::API_TABLE;
+    use bytes::Bytes;
+    use ottla_protocol::Message;
+    use ottla_protocol::messages::MetadataRequest;
+
+    use super::{API_TABLE, read};
+
+    #[test]
+    fn bytes_after_the_end_of_a_request_are_ignored() {
+        let request = MetadataRequest::default();
+        let mut bytes = request.to_bytes(13).unwrap().to_vec();
+        bytes.extend([0; 3]);
+        assert_eq!(read::<MetadataRequest>(Bytes::from(bytes), 13).unwrap(), request);
+    }
 
     #[test]
     fn the_table_is_sorted_and_for_brokers() {
