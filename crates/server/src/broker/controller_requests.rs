@@ -1,6 +1,7 @@
 //! The handlers' view of the active controller.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytestring::ByteString;
 use ottla_apis::Call;
@@ -9,6 +10,8 @@ use ottla_common::config::ConfigError;
 use ottla_controller::{ApiError, Describable};
 use ottla_metadata::{ConfigResource, ConfigResourceType};
 use ottla_protocol::messages::*;
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::live_config::{LiveConfig, properties};
 use crate::config::AlterOp;
@@ -22,6 +25,8 @@ pub struct ControllerRequests {
     pub controller: QuorumControllerHandle,
     /// The metadata quorum.
     pub raft: RaftClient,
+    /// How far this broker has followed the metadata log.
+    pub applied_offset: watch::Receiver<i64>,
     /// This broker's configuration: changes of it are checked before the controller sees them.
     pub config: Arc<LiveConfig>,
 }
@@ -38,7 +43,7 @@ impl Controller for ControllerRequests {
     ) -> BoxFuture<'a, CreateTopicsResponse> {
         Box::pin(async move {
             let names: Vec<ByteString> = request.topics.iter().map(|t| t.name.clone()).collect();
-            match self.controller.create_topics(request, Describable::All).await {
+            match self.applied(self.controller.create_topics(request, Describable::All).await).await {
                 Ok(response) => response,
                 Err(error) => CreateTopicsResponse {
                     topics: names
@@ -63,7 +68,7 @@ impl Controller for ControllerRequests {
     ) -> BoxFuture<'a, DeleteTopicsResponse> {
         Box::pin(async move {
             let wanted = request.clone();
-            let mut response = match self.controller.delete_topics(request).await {
+            let mut response = match self.applied(self.controller.delete_topics(request).await).await {
                 Ok(response) => response,
                 Err(error) => failed_deletes(&wanted, &error),
             };
@@ -81,7 +86,7 @@ impl Controller for ControllerRequests {
     ) -> BoxFuture<'a, CreatePartitionsResponse> {
         Box::pin(async move {
             let names: Vec<ByteString> = request.topics.iter().map(|t| t.name.clone()).collect();
-            match self.controller.create_partitions(request).await {
+            match self.applied(self.controller.create_partitions(request).await).await {
                 Ok(response) => response,
                 Err(error) => CreatePartitionsResponse {
                     results: names
@@ -118,13 +123,14 @@ impl Controller for ControllerRequests {
                 return IncrementalAlterConfigsResponse { responses: refused, ..Default::default() };
             }
             let wanted = request.clone();
-            let mut response = match self.controller.incremental_alter_configs(request).await {
-                Ok(response) => response,
-                Err(error) => IncrementalAlterConfigsResponse {
-                    responses: wanted.resources.iter().map(|r| incremental_result(r, &error)).collect(),
-                    ..Default::default()
-                },
-            };
+            let mut response =
+                match self.applied(self.controller.incremental_alter_configs(request).await).await {
+                    Ok(response) => response,
+                    Err(error) => IncrementalAlterConfigsResponse {
+                        responses: wanted.resources.iter().map(|r| incremental_result(r, &error)).collect(),
+                        ..Default::default()
+                    },
+                };
             response.responses.extend(refused);
             response
         })
@@ -148,7 +154,7 @@ impl Controller for ControllerRequests {
                 return AlterConfigsResponse { responses: refused, ..Default::default() };
             }
             let wanted = request.clone();
-            let mut response = match self.controller.alter_configs(request).await {
+            let mut response = match self.applied(self.controller.alter_configs(request).await).await {
                 Ok(response) => response,
                 Err(error) => AlterConfigsResponse {
                     responses: wanted.resources.iter().map(|r| alter_result(r, &error)).collect(),
@@ -186,7 +192,22 @@ impl Controller for ControllerRequests {
     }
 }
 
+/// How long an answer waits for this broker to learn what the controller has done.
+const APPLY_PATIENCE: Duration = Duration::from_secs(1);
+
 impl ControllerRequests {
+    /// Holds an answer back until this broker serves what was changed, so that a client which creates a
+    /// topic and asks this node for it at once finds it. A broker that falls behind delays it only a little.
+    async fn applied<T>(&self, answer: Result<T, ApiError>) -> Result<T, ApiError> {
+        if answer.is_ok()
+            && let Some(high_watermark) = self.raft.high_watermark()
+        {
+            let mut offset = self.applied_offset.clone();
+            let _ = timeout(APPLY_PATIENCE, offset.wait_for(|applied| applied + 1 >= high_watermark)).await;
+        }
+        answer
+    }
+
     /// Keys of a broker are known best by that broker: only it can say whether they fit its file.
     fn check_broker_ops(
         &self,

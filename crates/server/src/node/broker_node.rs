@@ -105,7 +105,7 @@ impl BrokerNode {
         let mut lifecycle = BrokerLifecycle::start(LifecycleOptions {
             controller: controller.clone(),
             registration,
-            applied_offset,
+            applied_offset: applied_offset.clone(),
             heartbeat_interval: Duration::from_millis(
                 config.settings.kraft.broker_heartbeat_interval_ms.max(1) as u64,
             ),
@@ -117,8 +117,24 @@ impl BrokerNode {
         .await?;
         lifecycle.wait_until_caught_up().await;
         tasks.extend(log_tasks::spawn(&config, &logs));
-        let context =
-            context(&config, &storage, &time, live, cache, replicas, &groups, raft, controller, broker_epoch);
+        let requests = Arc::new(ControllerRequests {
+            controller: controller.clone(),
+            raft,
+            applied_offset,
+            config: live.clone(),
+        });
+        let context = context(
+            &config,
+            &storage,
+            &time,
+            live,
+            cache,
+            replicas,
+            &groups,
+            requests,
+            controller,
+            broker_epoch,
+        );
         let handler = Arc::new(BrokerRequestHandler(Arc::new(context)));
         let mut bootstrap = Vec::new();
         for endpoint in config.broker_listeners() {
@@ -162,13 +178,11 @@ fn context(
     metadata: Arc<MetadataCache>,
     replicas: Arc<ReplicaManager>,
     groups: &Arc<GroupCoordinatorService>,
-    raft: RaftClient,
+    requests: Arc<ControllerRequests>,
     controller: QuorumControllerHandle,
     broker_epoch: Arc<AtomicI64>,
 ) -> BrokerContext {
     let server = &config.settings.server;
-    let requests =
-        Arc::new(ControllerRequests { controller: controller.clone(), raft, config: live.clone() });
     BrokerContext {
         settings: BrokerSettings {
             node_id: config.node_id,
