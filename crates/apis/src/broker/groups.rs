@@ -32,7 +32,6 @@ pass_on! {
     leave_group(LeaveGroupRequest) -> LeaveGroupResponse;
     list_groups(ListGroupsRequest) -> ListGroupsResponse;
     delete_groups(DeleteGroupsRequest) -> DeleteGroupsResponse;
-    offset_delete(OffsetDeleteRequest) -> OffsetDeleteResponse;
 }
 
 /// Adds what the client may do with each group, when it asks.
@@ -103,6 +102,47 @@ pub async fn offset_commit(
     }
     for (name, topic_id, partitions) in refused {
         add_refused(&mut response, name, topic_id, partitions);
+    }
+    response
+}
+
+/// Offsets of topics that do not exist are refused here, as in Kafka.
+pub async fn offset_delete(
+    broker: &BrokerContext,
+    call: &Call,
+    mut request: OffsetDeleteRequest,
+) -> OffsetDeleteResponse {
+    let mut refused = Vec::new();
+    {
+        let image = broker.metadata.image();
+        request.topics.retain_mut(|topic| {
+            let found = image.topics.topic_by_name(&topic.name);
+            let exists = |index: i32| found.is_some_and(|t| t.partitions.contains_key(&index));
+            let (kept, missing): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut topic.partitions).into_iter().partition(|p| exists(p.partition_index));
+            if !missing.is_empty() {
+                refused.push((topic.name.clone(), missing));
+            }
+            topic.partitions = kept;
+            !topic.partitions.is_empty()
+        });
+    }
+    let mut response = broker.groups.offset_delete(call, request).await;
+    if response.error_code != 0 {
+        return response;
+    }
+    for (name, missing) in refused {
+        let partitions = missing.into_iter().map(|p| offset_delete_response::OffsetDeleteResponsePartition {
+            partition_index: p.partition_index,
+            error_code: ErrorCode::UnknownTopicOrPartition.code(),
+        });
+        match response.topics.iter_mut().find(|t| t.name == name) {
+            Some(topic) => topic.partitions.extend(partitions),
+            None => response.topics.push(offset_delete_response::OffsetDeleteResponseTopic {
+                name,
+                partitions: partitions.collect(),
+            }),
+        }
     }
     response
 }

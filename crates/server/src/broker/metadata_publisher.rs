@@ -145,6 +145,7 @@ impl MetadataPublisher {
         let image = update.image.clone();
         self.parts.config.update(image.clone());
         let changes = update.delta.local_changes(self.parts.node_id);
+        self.learn_group_partitions(&image);
         self.delete_partitions(&changes);
         self.apply_partitions(&changes);
         self.update_topic_configs(&update.delta);
@@ -161,6 +162,14 @@ impl MetadataPublisher {
         let settings = |topic: &str| Arc::new(config.log_config(topic));
         let stray = |log: &UnifiedLog| is_stray(image, self.parts.node_id, log);
         self.parts.replicas.logs().load_logs(&settings, &stray)
+    }
+
+    /// A group's partition follows from how many there are, which the topic itself says best: the key
+    /// may have been changed since it was made.
+    fn learn_group_partitions(&self, image: &MetadataImage) {
+        if let Some(topic) = image.topics.topic_by_name(GROUP_METADATA_TOPIC) {
+            self.parts.groups.startup(topic.partitions.size() as i32);
+        }
     }
 
     fn delete_partitions(&self, changes: &LocalReplicaChanges) {

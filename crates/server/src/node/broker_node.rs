@@ -15,7 +15,6 @@ use ottla_metadata::SnapshotPolicy;
 use ottla_network::SocketServer;
 use ottla_protocol::messages::BrokerRegistrationRequest;
 use ottla_protocol::messages::broker_registration_request::{Feature, Listener};
-use ottla_record::Compression;
 use ottla_replica::ReplicaManager;
 use ottla_storage::LogManager;
 use tokio::runtime::Handle;
@@ -76,7 +75,7 @@ impl BrokerNode {
         let replicas = Arc::new(ReplicaManager::new(config.node_id, logs.clone(), live.clone()));
         let groups = Arc::new(GroupCoordinatorService::new(
             parts::group_coordinator(&config),
-            Compression::NONE,
+            parts::offsets_compression(&config),
             time.clone(),
             Arc::new(ReplicaLog::new(replicas.clone())),
             Handle::current(),
@@ -163,10 +162,13 @@ impl BrokerNode {
 
 /// A broker that cannot follow the metadata log would serve lies: it stops.
 async fn follow(publisher: MetadataPublisher) {
-    if let Err(e) = publisher.run().await {
-        error!(logger = "kafka.server.BrokerServer", "Stopping: the metadata log cannot be followed: {e}");
-        std::process::exit(1);
-    }
+    // A node that stops in order ends this task first.
+    let reason = match publisher.run().await {
+        Err(e) => e.to_string(),
+        Ok(()) => "the metadata quorum's thread has stopped".to_owned(),
+    };
+    error!(logger = "kafka.server.BrokerServer", "Stopping: the metadata log cannot be followed: {reason}");
+    std::process::exit(1);
 }
 
 #[allow(clippy::too_many_arguments)]

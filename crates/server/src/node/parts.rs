@@ -8,6 +8,7 @@ use std::time::Duration;
 use ottla_apis::support::auto_topic_creation::{AutoTopicShapes, InternalTopicShape};
 use ottla_common::time::Time;
 use ottla_network::{ConnectionLimits, ListenerConfig, SecurityProtocol, SocketServer, SocketServerConfig};
+use ottla_record::{Compression, CompressionType};
 use ottla_storage::fs::FileSystem;
 use ottla_storage::{LogConfig, LogManagerParams, ProducerStateManagerConfig};
 
@@ -166,6 +167,13 @@ pub(crate) fn group_coordinator(config: &KafkaConfig) -> GroupCoordinatorConfig 
         offset_commit_timeout_ms: g.offsets_commit_timeout_ms,
         ..Default::default()
     }
+}
+
+/// `offsets.topic.compression.codec`, by Kafka's number of the codec.
+pub(crate) fn offsets_compression(config: &KafkaConfig) -> Compression {
+    let number = config.settings.group_coordinator.offsets_topic_compression_codec;
+    let codec = i16::try_from(number).ok().and_then(CompressionType::from_id);
+    Compression::from(codec.unwrap_or(CompressionType::None))
 }
 
 /// Shapes of topics that are made on demand.
