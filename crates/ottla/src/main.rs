@@ -1,5 +1,7 @@
 //! The one binary: `ottla server` and every tool, by subcommand or by the name of Kafka's script.
 
+mod development;
+
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -60,7 +62,8 @@ fn server(args: &[String]) -> ExitCode {
         }
         Err(message) => return fail(&message),
     };
-    match run(&options) {
+    let prepared = if options.file.is_none() { development::prepare(&options) } else { Ok(()) };
+    match prepared.and_then(|()| run(&options)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => fail(&message),
     }
