@@ -1,5 +1,7 @@
 //! Admin against a real broker: `OTTLA_TEST_BROKER=host:port cargo test -p ottla-clients -- --ignored`.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod common;
 
 use common::{admin, unique};

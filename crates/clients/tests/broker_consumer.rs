@@ -1,5 +1,7 @@
 //! The consumer against a real broker; see `broker_admin.rs`.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod common;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,7 @@
 //! The producer against a real broker; see `broker_admin.rs`.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod common;
 
 use std::time::Duration;
