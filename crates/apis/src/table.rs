@@ -176,24 +176,5 @@ fn encode<M: Message>(key: ApiKey, version: i16, correlation_id: i32, response: 
 }
 
 #[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use ottla_protocol::Message;
-    use ottla_protocol::messages::MetadataRequest;
-
-    use super::{API_TABLE, read};
-
-    #[test]
-    fn bytes_after_the_end_of_a_request_are_ignored() {
-        let request = MetadataRequest::default();
-        let mut bytes = request.to_bytes(13).unwrap().to_vec();
-        bytes.extend([0; 3]);
-        assert_eq!(read::<MetadataRequest>(Bytes::from(bytes), 13).unwrap(), request);
-    }
-
-    #[test]
-    fn the_table_is_sorted_and_for_brokers() {
-        assert!(API_TABLE.windows(2).all(|w| w[0].key < w[1].key));
-        assert!(API_TABLE.iter().all(|e| e.key.on_broker()));
-    }
-}
+#[path = "table_test.rs"]
+mod tests;
