@@ -42,6 +42,10 @@ impl RaftListener for PublisherListener {
 
     fn handle_load_snapshot(&mut self, mut snapshot: SnapshotReader) {
         let id = snapshot.snapshot_id();
+        if id == OffsetAndEpoch::BOOTSTRAP_SNAPSHOT_ID {
+            // What formatting left; the controller writes it to the log, and only that counts.
+            return;
+        }
         let provenance = MetadataProvenance {
             last_contained_offset: snapshot.last_contained_log_offset(),
             last_contained_epoch: id.epoch,
