@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytestring::ByteString;
 use ottla_common::Uuid;
@@ -30,6 +31,7 @@ use crate::raft::{OffsetAndEpoch, RaftClient, SnapshotReader};
 pub(super) struct ControllerNode {
     pub(super) handle: QuorumControllerHandle,
     task: JoinHandle<()>,
+    stopping: Arc<AtomicBool>,
 }
 
 impl ControllerNode {
@@ -49,9 +51,10 @@ impl ControllerNode {
             random: Box::new(SeededRandom::new(rand::random())),
         };
         let (task, handle) = ControllerTask::new(options);
-        let task = tokio::spawn(task.run());
+        let stopping = Arc::new(AtomicBool::new(false));
+        let task = tokio::spawn(run_until_stopped(task, stopping.clone()));
         raft.register(Box::new(ControllerListener::new(config.node_id, handle.clone())));
-        Ok(Self { handle, task })
+        Ok(Self { handle, task, stopping })
     }
 
     /// Lets the controller listeners in.
@@ -88,9 +91,22 @@ impl ControllerNode {
     }
 
     pub(super) async fn stop(self) {
+        self.stopping.store(true, Ordering::Release);
         self.handle.begin_shutdown();
         // A controller that panicked has nothing left to stop.
         let _ = self.task.await;
+    }
+}
+
+/// A node whose controller is gone would look alive and decide nothing: it stops.
+async fn run_until_stopped(task: ControllerTask, stopping: Arc<AtomicBool>) {
+    task.run().await;
+    if !stopping.load(Ordering::Acquire) {
+        tracing::error!(
+            logger = "kafka.server.ControllerServer",
+            "Stopping: the controller has ended by itself"
+        );
+        std::process::exit(1);
     }
 }
 
