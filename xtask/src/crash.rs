@@ -13,7 +13,8 @@ use crate::report::Report;
 use crate::server::{Node, Quorum};
 use crate::wire::Client;
 
-const TOPIC: &str = "crashed";
+/// Rounds on one topic: each round reads all of it, so it must not grow without end.
+const ROUNDS_PER_TOPIC: u32 = 4;
 const PRODUCERS: i32 = 3;
 const IN_FLIGHT: usize = 5;
 /// Records in one batch.
@@ -26,16 +27,15 @@ pub fn run(report: &mut Report, options: &Options) {
         let more = [("log.segment.bytes", "1048576"), ("log.index.interval.bytes", "512")];
         let node = Node::new("crash", Quorum::Dynamic, &more)?;
         let mut server = node.launch(options.against)?;
-        let mut setup = Client::connect(&server.bootstrap())?;
-        setup.create_topic(TOPIC, PRODUCERS, &[])?;
         let mut producers = Vec::new();
-        for partition in 0..PRODUCERS {
-            let (id, epoch) = setup.init_producer_id()?;
-            producers.push(Producer { id, epoch, partition, next: 0, acknowledged: BTreeMap::new() });
-        }
+        let mut records = 0;
         let mut chance = Chance::new();
         println!("seed {}", chance.0);
         for round in 1..=rounds {
+            if round % ROUNDS_PER_TOPIC == 1 {
+                records += producers.iter().map(|producer: &Producer| i64::from(producer.next)).sum::<i64>();
+                producers = fresh(&mut Client::connect(&server.bootstrap())?, round)?;
+            }
             let address = server.bootstrap();
             load(&mut producers, &address, chance.millis(150, 1500), || server.kill())
                 .with_context(|| format!("round {round}"))?;
@@ -45,15 +45,29 @@ pub fn run(report: &mut Report, options: &Options) {
                 producer.settle(&mut client).with_context(|| format!("round {round}"))?;
             }
         }
-        let records: i32 = producers.iter().map(|producer| producer.next).sum();
+        records += producers.iter().map(|producer| i64::from(producer.next)).sum::<i64>();
         ensure!(records > 0, "no record was acknowledged at all");
         println!("{records} records acknowledged over {rounds} rounds");
         server.stop()
     });
 }
 
+/// A new topic with one producer for each partition.
+fn fresh(client: &mut Client, round: u32) -> Result<Vec<Producer>> {
+    let topic = format!("crashed-{round}");
+    client.create_topic(&topic, PRODUCERS, &[])?;
+    (0..PRODUCERS)
+        .map(|partition| {
+            let (id, epoch) = client.init_producer_id()?;
+            let acknowledged = BTreeMap::new();
+            Ok(Producer { topic: topic.clone(), id, epoch, partition, next: 0, acknowledged })
+        })
+        .collect()
+}
+
 /// An idempotent producer of one partition, and what it was promised.
 struct Producer {
+    topic: String,
     id: i64,
     epoch: i16,
     partition: i32,
@@ -104,7 +118,8 @@ impl Producer {
         let mut next = self.next;
         while !stop.load(Ordering::Relaxed) {
             while sent.len() < IN_FLIGHT {
-                let Ok(correlation) = client.send_produce(TOPIC, self.partition, &self.batch(next)) else {
+                let Ok(correlation) = client.send_produce(&self.topic, self.partition, &self.batch(next))
+                else {
                     return Ok(());
                 };
                 sent.push_back((correlation, next));
@@ -122,11 +137,11 @@ impl Producer {
     /// After a restart: the last batch that arrived is known as a duplicate, the next ones are
     /// taken, and the whole partition is what it has to be.
     fn settle(&mut self, client: &mut Client) -> Result<()> {
-        let (bytes, _) = client.read_partition(TOPIC, self.partition)?;
+        let (bytes, _) = client.read_partition(&self.topic, self.partition)?;
         if let Some(last) = whole_batches(&bytes)?.last() {
             let arrived = last.first_sequence + BATCH;
             ensure!(arrived >= self.next, "{} records were acknowledged and {arrived} are there", self.next);
-            let duplicate = client.produce(TOPIC, self.partition, &self.batch(last.first_sequence))?;
+            let duplicate = client.produce(&self.topic, self.partition, &self.batch(last.first_sequence))?;
             ensure!(duplicate.error == 0, "the duplicate was answered with error {}", duplicate.error);
             ensure!(
                 duplicate.base_offset == last.base_offset,
@@ -136,7 +151,7 @@ impl Producer {
             self.next = arrived;
         }
         for _ in 0..3 {
-            let produced = client.produce(TOPIC, self.partition, &self.batch(self.next))?;
+            let produced = client.produce(&self.topic, self.partition, &self.batch(self.next))?;
             ensure!(produced.error == 0, "sequence {} was answered with error {}", self.next, produced.error);
             self.acknowledged.insert(self.next, produced.base_offset);
             self.next += BATCH;
@@ -145,7 +160,7 @@ impl Producer {
     }
 
     fn compare(&self, client: &mut Client) -> Result<()> {
-        let (bytes, end) = client.read_partition(TOPIC, self.partition)?;
+        let (bytes, end) = client.read_partition(&self.topic, self.partition)?;
         let mut offset = 0;
         let mut sequence = 0;
         for batch in whole_batches(&bytes)? {

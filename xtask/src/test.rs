@@ -33,7 +33,9 @@ const SERVERS: &[&str] = &[
 pub fn run(options: &Options) -> Result<bool> {
     fs::create_dir_all(paths::logs())?;
     let mut report = Report::new();
-    let pending = setup::begin();
+    let foreign = SERVERS.iter().filter(|part| !["crash", "hostile"].contains(part)).chain(&["unit"]);
+    let needed = options.against == Side::Kafka || foreign.copied().any(|part| options.wants(part));
+    let pending = setup::begin(needed);
     if options.wants("house") {
         report.section("House rules");
         verify::house(&mut report);

@@ -41,12 +41,20 @@ fn resolve(name: &str, pom: &Path, folder: &Path) -> Result<()> {
 }
 
 fn compile() -> Result<()> {
-    let sources = sources(&paths::root().join("tests/java/interop"))?;
+    let mut sources = sources(&paths::root().join("tests/java/interop"))?;
+    sources.sort();
     let classes = paths::java_classes();
+    let stamp = classes.join(".sources");
+    let text = sources.iter().map(fs::read_to_string).collect::<Result<String, _>>()?;
+    if fs::read_to_string(&stamp).is_ok_and(|compiled| compiled == text) {
+        return Ok(());
+    }
     let _ = fs::remove_dir_all(&classes);
     let mut command = Command::new("javac");
     command.arg("-d").arg(&classes).arg("-cp").arg(format!("{}/*", paths::jars().display())).args(sources);
-    step("javac", &mut command)
+    step("javac", &mut command)?;
+    fs::write(&stamp, text)?;
+    Ok(())
 }
 
 fn sources(folder: &Path) -> Result<Vec<PathBuf>> {

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 use std::{fs, thread};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use crate::{paths, process};
 
@@ -34,9 +34,14 @@ pub struct Parts {
 #[derive(Debug)]
 pub struct Pending(thread::JoinHandle<Parts>);
 
-/// Starts the set-up in the background.
-pub fn begin() -> Pending {
-    Pending(thread::spawn(all))
+/// Starts the set-up in the background, if anything that was asked for needs it.
+pub fn begin(needed: bool) -> Pending {
+    Pending(thread::spawn(if needed { all } else { nothing }))
+}
+
+fn nothing() -> Parts {
+    let none = || Err(anyhow!("nothing that was asked for needs it"));
+    Parts { java: none(), kafkajs: none(), confluent_javascript: none(), kcat: none(), python: none() }
 }
 
 impl Pending {
