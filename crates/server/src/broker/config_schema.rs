@@ -79,7 +79,7 @@ impl ConfigSchema for NodeConfigSchema {
         topic: &BTreeMap<String, String>,
         layers: ConfigLayersBelowTopic<'_>,
     ) -> Vec<TopicConfigEntry> {
-        let entries = self.with_layers(layers).describe_topic(topic).unwrap_or_default();
+        let entries = self.with_layers(layers).describe_new_topic(topic).unwrap_or_default();
         entries
             .into_iter()
             .map(|entry| TopicConfigEntry {

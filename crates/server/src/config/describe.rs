@@ -20,6 +20,24 @@ impl KafkaConfig {
         Ok(own.entries(|name| topic_synonyms(name).first().map(|(key, _)| *key), self))
     }
 
+    /// The same as CreateTopics answers it. There a source is where the value really comes from, also when
+    /// it stands under another unit's key; DescribeConfigs looks no further than the strongest key.
+    pub fn describe_new_topic(&self, overrides: &Properties) -> Result<Vec<ConfigEntry>, ConfigError> {
+        let mut entries = self.describe_topic(overrides)?;
+        for entry in entries.iter_mut().filter(|entry| entry.source != ConfigSource::DynamicTopic) {
+            let stands_in = |(_, values): &(_, &Properties)| {
+                topic_synonyms(&entry.name).iter().any(|(key, _)| values.contains_key(*key))
+            };
+            let layers = [
+                (ConfigSource::DynamicBroker, self.dynamic_broker()),
+                (ConfigSource::DynamicDefaultBroker, self.dynamic_default()),
+                (ConfigSource::StaticBroker, self.file()),
+            ];
+            entry.source = layers.into_iter().find(stands_in).map_or(ConfigSource::Default, |(s, _)| s);
+        }
+        Ok(entries)
+    }
+
     /// The configuration of a group that sets `overrides` itself.
     pub fn describe_group(&self, overrides: &Properties) -> Result<Vec<ConfigEntry>, ConfigError> {
         let def = group_config_def();

@@ -112,7 +112,7 @@ impl KafkaConfig {
         let mut props = file.clone();
         props.extend(overrides.iter().cloned());
         let mut warnings = warnings::warnings(server_config_def(), &props);
-        copy_node_id(&mut props);
+        copy_node_id(&mut props)?;
         explain_missing_roles(&props)?;
         let config = Self::resolve(props, Properties::new(), Properties::new())?;
         warnings.extend(cross_checks::doubts(&config));
@@ -213,14 +213,22 @@ impl KafkaConfig {
     }
 }
 
-/// `broker.id` is an old name of `node.id` (KIP-1232); whichever is set stands for both.
-fn copy_node_id(props: &mut Properties) {
+/// `broker.id` is an old name of `node.id` (KIP-1232); whichever is set stands for both. A value that is
+/// wrong is refused before it is copied, under the key that its author knows.
+fn copy_node_id(props: &mut Properties) -> Result<(), ConfigError> {
     let (old, new) = ("broker.id", "node.id");
-    match (props.get(old).cloned(), props.get(new).cloned()) {
-        (Some(id), None) => props.insert(new.to_owned(), id),
-        (None, Some(id)) => props.insert(old.to_owned(), id),
-        _ => None,
+    let (from, to, id) = match (props.get(old), props.get(new)) {
+        (Some(id), None) => (old, new, id.clone()),
+        (None, Some(id)) => (new, old, id.clone()),
+        _ => return Ok(()),
     };
+    // `node.id` has the stricter rule, and it is the one that counts.
+    if let Some(mut row) = server_config_def().get(new).copied() {
+        row.name = from;
+        row.parse(Some(&id))?;
+    }
+    props.insert(to.to_owned(), id);
+    Ok(())
 }
 
 /// The first stumbling block of a file from before KRaft deserves more than "missing".

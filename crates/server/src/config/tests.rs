@@ -75,6 +75,37 @@ fn broker_id_is_an_alias() {
 }
 
 #[test]
+fn a_wrong_id_is_reported_under_the_key_that_was_written() {
+    let error = with(&[("node.id", "abc")]).unwrap_err();
+    assert_eq!(error.message(), "Invalid value abc for configuration node.id: Not a number of type INT");
+    let mut file = one_node();
+    file.remove("node.id");
+    file.insert("broker.id".into(), "-4".into());
+    let error = KafkaConfig::from_properties(&file, &[]).unwrap_err();
+    assert!(error.message().starts_with("Invalid value -4 for configuration broker.id"), "{error}");
+}
+
+#[test]
+fn a_new_topic_is_told_every_place_that_its_values_come_from() {
+    let config = with(&[("log.retention.hours", "100")]).unwrap();
+    let source = |config: &KafkaConfig, overrides: &Properties, name: &str| {
+        let entries = config.describe_new_topic(overrides).unwrap();
+        let entry = entries.into_iter().find(|e| e.name == name).unwrap();
+        (entry.value.unwrap(), entry.source)
+    };
+    let none = Properties::new();
+    assert_eq!(source(&config, &none, "retention.ms"), ("360000000".into(), ConfigSource::StaticBroker));
+    assert_eq!(source(&config, &none, "segment.ms"), ("604800000".into(), ConfigSource::Default));
+    let own = props(&[("retention.ms", "5")]);
+    assert_eq!(source(&config, &own, "retention.ms"), ("5".into(), ConfigSource::DynamicTopic));
+    let dynamic = config.with_dynamic(props(&[("min.insync.replicas", "1")]), Properties::new()).unwrap();
+    assert_eq!(
+        source(&dynamic, &none, "min.insync.replicas"),
+        ("1".into(), ConfigSource::DynamicDefaultBroker)
+    );
+}
+
+#[test]
 fn keys_without_effect_are_named_once_with_the_nearest_key() {
     let lines = warnings_of(&[
         ("num.io.thraeds", "3"),
