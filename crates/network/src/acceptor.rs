@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::BytesMut;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -12,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::connection::{CloseReason, Connection, Phase};
 use crate::idle::IdleTimer;
+use crate::inbound::Inbound;
 use crate::memory_pool::MemoryPool;
 use crate::outbound::Outbound;
 use crate::transport::Transport;
@@ -113,7 +113,7 @@ impl<H: RequestHandler> Acceptor<H> {
             memory: self.shared.memory.clone(),
             phase: self.phase.clone(),
             idle: IdleTimer::new(self.shared.config.connections_max_idle),
-            inbound: BytesMut::new(),
+            inbound: Inbound::default(),
             outbound: Outbound::default(),
             greeted: false,
             _slot: slot,

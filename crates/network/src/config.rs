@@ -95,7 +95,7 @@ pub struct SocketServerConfig {
 impl Default for SocketServerConfig {
     fn default() -> Self {
         Self {
-            listen_backlog_size: 50,
+            listen_backlog_size: 4096,
             send_buffer_bytes: 100 * 1024,
             receive_buffer_bytes: 100 * 1024,
             request_max_bytes: MAX_FRAME_BYTES_DEFAULT,

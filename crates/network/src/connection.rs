@@ -1,14 +1,17 @@
+use std::future::{Future, poll_fn};
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::sync::watch;
 
-use crate::frame::{FrameError, LENGTH_BYTES, frame_length, read_size};
+use crate::frame::{FrameError, LENGTH_BYTES};
 use crate::header::{InvalidRequest, parse_request};
 use crate::http::{self, ForeignProtocol};
 use crate::idle::IdleTimer;
+use crate::inbound::Inbound;
 use crate::memory_pool::{MemoryPool, Reservation};
 use crate::outbound::Outbound;
 use crate::transport::Transport;
@@ -39,7 +42,7 @@ pub(crate) struct Connection<H> {
     pub(crate) memory: MemoryPool,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) idle: IdleTimer,
-    pub(crate) inbound: BytesMut,
+    pub(crate) inbound: Inbound,
     pub(crate) outbound: Outbound,
     /// Whether a frame was seen: only the very first bytes can be another protocol's.
     pub(crate) greeted: bool,
@@ -99,7 +102,7 @@ impl<H: RequestHandler> Connection<H> {
                         self.flush().await?;
                         self.read(Some(len)).await?;
                     }
-                    let frame = self.inbound.split_to(LENGTH_BYTES + len).freeze().slice(LENGTH_BYTES..);
+                    let frame = self.inbound.take_frame(len);
                     self.serve(frame).await?;
                     drop(reservation);
                 }
@@ -116,7 +119,7 @@ impl<H: RequestHandler> Connection<H> {
     }
 
     fn next_frame(&mut self) -> Result<Option<usize>, FrameError> {
-        let len = frame_length(&self.inbound, self.request_max_bytes)?;
+        let len = self.inbound.frame_length(self.request_max_bytes)?;
         self.greeted |= len.is_some();
         Ok(len)
     }
@@ -137,24 +140,22 @@ impl<H: RequestHandler> Connection<H> {
         }
     }
 
-    /// Reads once, waiting for bytes without holding a buffer when there are none yet.
+    /// Reads once, waiting for bytes without holding more memory than has come already.
     async fn read(&mut self, frame: Option<usize>) -> Result<(), CloseReason> {
         loop {
+            self.inbound.settle();
             tokio::select! {
                 biased;
                 ready = self.transport.readable() => ready?,
                 () = self.idle.expired() => return Err(CloseReason::Idle),
                 _ = self.phase.wait_for(|phase| *phase >= Phase::Draining) => return Err(CloseReason::Shutdown),
             }
-            let room = read_size(self.inbound.len(), frame);
-            self.inbound.reserve(room);
-            match self.transport.read_now(&mut self.inbound).await? {
+            match self.transport.read_now(self.inbound.room(frame)).await? {
                 Some(0) => return Err(CloseReason::PeerClosed),
                 Some(_) => {
                     self.idle.touch();
                     return Ok(());
                 }
-                None if self.inbound.is_empty() => self.inbound = BytesMut::new(),
                 None => {}
             }
         }
@@ -162,10 +163,6 @@ impl<H: RequestHandler> Connection<H> {
 
     async fn serve(&mut self, frame: Bytes) -> Result<(), CloseReason> {
         let (context, body) = parse_request(&*self.handler, &self.info, frame)?;
-        if self.inbound.is_empty() {
-            // The frame owns the buffer from here; an idle connection must not keep a share.
-            self.inbound = BytesMut::new();
-        }
         let result = self.call(context, body).await?;
         self.idle.touch();
         let throttle = match result {
@@ -186,7 +183,7 @@ impl<H: RequestHandler> Connection<H> {
         if throttle.is_zero() { Ok(()) } else { self.mute(throttle).await }
     }
 
-    /// Runs the handler. While it waits for something, earlier answers go out.
+    /// Runs the handler. While it waits for something, earlier answers go out and no buffer is held.
     async fn call(
         &mut self,
         context: crate::RequestContext,
@@ -195,6 +192,10 @@ impl<H: RequestHandler> Connection<H> {
         let handler = Arc::clone(&self.handler);
         // Boxed, so that connections that wait for a request do not carry the handler's state.
         let mut answer = Box::pin(handler.handle(context, body));
+        if let Poll::Ready(result) = poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await {
+            return Ok(result);
+        }
+        self.inbound.settle();
         if !self.outbound.is_empty() {
             tokio::select! {
                 biased;
@@ -234,7 +235,7 @@ impl<H: RequestHandler> Connection<H> {
         if self.greeted {
             return Ok(());
         }
-        let Some(foreign) = http::detect(&self.inbound) else { return Ok(()) };
+        let Some(foreign) = http::detect(self.inbound.as_slice()) else { return Ok(()) };
         if foreign == ForeignProtocol::Http {
             let page = http::page(&self.info.listener, &self.info.local_address.to_string());
             let _ = tokio::time::timeout(LINGER, self.send_page(&page)).await;
@@ -249,8 +250,7 @@ impl<H: RequestHandler> Connection<H> {
         for _ in 0..16 {
             self.transport.readable().await?;
             self.inbound.clear();
-            self.inbound.reserve(4096);
-            if self.transport.read_now(&mut self.inbound).await? == Some(0) {
+            if self.transport.read_now(self.inbound.room(None)).await? == Some(0) {
                 break;
             }
         }

@@ -40,7 +40,7 @@ pub fn frame_length(buffer: &[u8], max: usize) -> Result<Option<usize>, FrameErr
 /// How much room the next read gets: at most the rest of the frame, and never more than a small
 /// multiple of what has really arrived, so that a claimed length costs its sender as many bytes.
 pub(crate) fn read_size(buffered: usize, frame: Option<usize>) -> usize {
-    let earned = (3 * buffered).clamp(READ_BYTES_MIN, READ_BYTES_MAX);
+    let earned = (7 * buffered).clamp(READ_BYTES_MIN, READ_BYTES_MAX);
     match frame {
         Some(len) => (LENGTH_BYTES + len).saturating_sub(buffered).clamp(1, earned),
         None => READ_BYTES_MIN,
@@ -74,7 +74,7 @@ mod tests {
         let mut buffered = 4;
         while buffered < claimed {
             let room = read_size(buffered, Some(claimed));
-            assert!(room <= READ_BYTES_MAX && room <= (3 * buffered).max(READ_BYTES_MIN));
+            assert!(room <= READ_BYTES_MAX && room <= (7 * buffered).max(READ_BYTES_MIN));
             buffered += room;
         }
         assert_eq!(buffered, LENGTH_BYTES + claimed);

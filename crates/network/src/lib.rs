@@ -8,7 +8,7 @@
 //! Back-pressure needs no queue here: a connection whose request is being served is not read, so
 //! there are never more requests than connections (Kafka's `queued.max.requests` guards a queue
 //! that does not exist), and `queued.max.request.bytes` bounds the memory of their bodies.
-//! A connection that waits for its next request holds no buffer.
+//! A connection that waits for its next request holds no buffer: the thread lends it one.
 
 mod acceptor;
 mod config;
@@ -18,6 +18,7 @@ mod frame;
 mod header;
 mod http;
 mod idle;
+mod inbound;
 mod memory_pool;
 mod outbound;
 mod quotas;

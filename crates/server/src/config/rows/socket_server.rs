@@ -11,7 +11,7 @@ pub(crate) static ROWS: &[ConfigKey] = &[
     key("socket.send.buffer.bytes", Int, Some("102400"), Any, High, ReadOnly, "Send buffer of a socket; -1 leaves it to the system."),
     key("socket.receive.buffer.bytes", Int, Some("102400"), Any, High, ReadOnly, "Receive buffer of a socket; -1 leaves it to the system."),
     key("socket.request.max.bytes", Int, Some("104857600"), AtLeast(1.0), High, ReadOnly, "Largest request that is read at all."),
-    key("socket.listen.backlog.size", Int, Some("50"), AtLeast(1.0), Medium, ReadOnly, "How many connections may wait to be accepted."),
+    key("socket.listen.backlog.size", Int, Some("4096"), AtLeast(1.0), Medium, ReadOnly, "How many connections may wait to be accepted."),
     key("max.connections.per.ip", Int, Some("2147483647"), AtLeast(0.0), Medium, ClusterWide, "Most connections from one address."),
     key("max.connections.per.ip.overrides", Text, Some(""), Any, Medium, ClusterWide, "Other limits for some addresses, as `host:count` pairs."),
     key("max.connections", Int, Some("2147483647"), AtLeast(0.0), Medium, ClusterWide, "Most connections of the broker, or of one listener with its prefix."),
