@@ -37,7 +37,7 @@ pub struct Counts {
 
 impl Counts {
     /// Small enough for every commit.
-    pub const TEST: Self = Self { crashes: 4, half_open: 2_000, frames_per_version: 12 };
+    pub const TEST: Self = Self { crashes: 4, half_open: 10_000, frames_per_version: 12 };
     /// The full counts.
     pub const SOAK: Self = Self { crashes: 50, half_open: 10_000, frames_per_version: 200 };
 }
