@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +15,11 @@ use crate::append::{AppendFailure, Appended};
 use crate::fetch::{FetchInfo, FetchParams, FetchPartitionData};
 use crate::offsets::FoundOffset;
 use crate::partition::Partition;
+
+/// The most threads that take over partitions at once.
+const MAX_APPLY_THREADS: usize = 8;
+/// Fewer partitions than this are not worth a thread.
+const MIN_PARTITIONS_PER_THREAD: usize = 4;
 
 /// Tells the settings of a topic's logs.
 pub trait LogConfigSource: fmt::Debug + Send + Sync {
@@ -66,28 +72,61 @@ impl ReplicaManager {
     /// Takes over a partition as the metadata log has it now, and opens its log when it is new.
     /// Answers whether this broker begins to lead it.
     pub fn apply(&self, local: &LocalPartition) -> Result<bool, ErrorCode> {
+        let config = || Arc::new(self.configs.log_config(&local.tp.topic));
+        self.apply_with(local, config)
+    }
+
+    /// As [`Self::apply`] for many partitions at once: settings are worked out once for each topic, and
+    /// what waits for the disk waits on some threads together. A partition that fails is not told of here:
+    /// it is answered for with its error when somebody asks for it.
+    pub fn apply_all(&self, locals: &[LocalPartition]) {
+        let configs: HashMap<&str, OnceLock<Arc<LogConfig>>> =
+            locals.iter().map(|local| (&*local.tp.topic, OnceLock::new())).collect();
+        let apply = |local: &LocalPartition| {
+            let topic = &*local.tp.topic;
+            let fresh = || Arc::new(self.configs.log_config(topic));
+            let config = || configs.get(topic).map_or_else(fresh, |cell| cell.get_or_init(fresh).clone());
+            let _ = self.apply_with(local, config);
+        };
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some(local) = locals.get(next.fetch_add(1, Ordering::Relaxed)) {
+                apply(local);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..MAX_APPLY_THREADS.min(locals.len() / MIN_PARTITIONS_PER_THREAD) {
+                scope.spawn(work);
+            }
+            work();
+        });
+    }
+
+    fn apply_with(
+        &self,
+        local: &LocalPartition,
+        config: impl FnOnce() -> Arc<LogConfig>,
+    ) -> Result<bool, ErrorCode> {
         let existing = self.partition(&local.tp).ok();
         let partition = match existing {
             Some(partition) if partition.topic_id() == local.topic_id => partition,
-            _ => self.open(local)?,
+            _ => self.open(local, config())?,
         };
         partition.apply(&local.registration).map_err(|error| error.code())
     }
 
-    fn open(&self, local: &LocalPartition) -> Result<Arc<Partition>, ErrorCode> {
-        let config = self.configs.log_config(&local.tp.topic);
+    fn open(&self, local: &LocalPartition, config: Arc<LogConfig>) -> Result<Arc<Partition>, ErrorCode> {
         let directory = local.registration.directory(self.node_id);
-        let log = self
-            .logs
-            .get_or_create_log(&local.tp, Some(local.topic_id), Arc::new(config), directory)
-            .map_err(|error| {
-            tracing::error!(
-                logger = "kafka.server.ReplicaManager",
-                "Cannot open the log of {}: {error}",
-                local.tp
-            );
-            ErrorCode::KafkaStorageError
-        })?;
+        let log = self.logs.get_or_create_log(&local.tp, Some(local.topic_id), config, directory).map_err(
+            |error| {
+                tracing::error!(
+                    logger = "kafka.server.ReplicaManager",
+                    "Cannot open the log of {}: {error}",
+                    local.tp
+                );
+                ErrorCode::KafkaStorageError
+            },
+        )?;
         let partition = Arc::new(Partition::new(local.tp.clone(), local.topic_id, self.node_id, log));
         self.partitions
             .write()
@@ -96,16 +135,16 @@ impl ReplicaManager {
         Ok(partition)
     }
 
-    /// Forgets a partition; with `delete` its log goes, too.
-    pub fn remove(&self, tp: &TopicPartition, delete: bool) {
-        let removed = self.partitions.write().unwrap_or_else(PoisonError::into_inner).remove(tp);
-        if delete && let Err(error) = self.logs.delete_log(tp) {
-            tracing::error!(logger = "kafka.server.ReplicaManager", "Cannot delete the log of {tp}: {error}");
-        }
-        // Whoever waits for this partition learns that it is gone.
-        if let Some(partition) = removed {
-            partition.close();
-        }
+    /// Forgets partitions and deletes their logs.
+    pub fn delete_all(&self, tps: &[TopicPartition]) {
+        let removed: Vec<Arc<Partition>> = {
+            let mut partitions = self.partitions.write().unwrap_or_else(PoisonError::into_inner);
+            tps.iter().filter_map(|tp| partitions.remove(tp)).collect()
+        };
+        // A directory that fails here tells so itself, and its logs are gone anyway.
+        self.logs.delete_logs(tps);
+        // Whoever waits for these partitions learns that they are gone.
+        removed.iter().for_each(|partition| partition.close());
     }
 
     /// Gives the logs of a topic its new settings.

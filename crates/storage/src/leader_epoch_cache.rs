@@ -39,6 +39,12 @@ impl LeaderEpochFileCache {
         Ok(Self { state: RwLock::new(State { epochs, checkpoint, dirty: false }) })
     }
 
+    /// The cache of a folder that was just made.
+    pub(crate) fn empty(fs: Arc<dyn FileSystem>, partition_dir: &Path) -> Self {
+        let checkpoint = LeaderEpochCheckpointFile::new(fs, partition_dir);
+        Self { state: RwLock::new(State { epochs: BTreeMap::new(), checkpoint, dirty: false }) }
+    }
+
     /// Notes that an epoch begins at an offset. Entries it contradicts go. Returns whether it was news.
     pub fn assign(&self, epoch: i32, start_offset: i64) -> io::Result<bool> {
         if epoch < 0 || start_offset < 0 {
@@ -49,27 +55,20 @@ impl LeaderEpochFileCache {
             return Ok(false);
         }
         let mut state = self.state.write();
-        if !state.is_news(epoch, start_offset) {
-            return Ok(false);
+        let is_news = state.note(epoch, start_offset);
+        if is_news {
+            state.write()?;
         }
-        while let Some((&last_epoch, &last_start)) = state.epochs.last_key_value()
-            && (last_epoch >= epoch || last_start >= start_offset)
-        {
-            if last_start != start_offset {
-                tracing::warn!(
-                    epoch,
-                    start_offset,
-                    last_epoch,
-                    last_start,
-                    "epoch conflicts with a later one"
-                );
-            }
-            state.epochs.pop_last();
+        Ok(is_news)
+    }
+
+    /// As [`Self::assign`] for a log without records: the disk learns of it with [`Self::flush`], which
+    /// must come before the first record.
+    pub(crate) fn assign_in_memory(&self, epoch: i32, start_offset: i64) {
+        if epoch >= 0 && start_offset >= 0 {
+            let mut state = self.state.write();
+            state.dirty |= state.note(epoch, start_offset);
         }
-        state.epochs.insert(epoch, start_offset);
-        assert!(state.epochs.values().is_sorted(), "EPOCH-CACHE-SORTED");
-        state.write()?;
-        Ok(true)
     }
 
     /// The latest epoch.
@@ -167,6 +166,30 @@ impl LeaderEpochFileCache {
 }
 
 impl State {
+    /// Returns whether it was news.
+    fn note(&mut self, epoch: i32, start_offset: i64) -> bool {
+        if !self.is_news(epoch, start_offset) {
+            return false;
+        }
+        while let Some((&last_epoch, &last_start)) = self.epochs.last_key_value()
+            && (last_epoch >= epoch || last_start >= start_offset)
+        {
+            if last_start != start_offset {
+                tracing::warn!(
+                    epoch,
+                    start_offset,
+                    last_epoch,
+                    last_start,
+                    "epoch conflicts with a later one"
+                );
+            }
+            self.epochs.pop_last();
+        }
+        self.epochs.insert(epoch, start_offset);
+        assert!(self.epochs.values().is_sorted(), "EPOCH-CACHE-SORTED");
+        true
+    }
+
     fn is_news(&self, epoch: i32, start_offset: i64) -> bool {
         let latest = self.epochs.last_key_value();
         latest.is_none_or(|(last_epoch, last_start)| *last_epoch != epoch || start_offset < *last_start)

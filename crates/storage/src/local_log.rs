@@ -321,13 +321,11 @@ impl LocalLog {
     }
 
     /// Renames the folder.
+    /// The caller syncs the log directory.
     pub(crate) fn rename_dir(&self, name: &str) -> io::Result<()> {
         let old = self.dir();
         let new = old.with_file_name(name);
         self.fs.rename(&old, &new)?;
-        if let Some(parent) = new.parent() {
-            self.fs.sync_dir(parent)?;
-        }
         for segment in self.segments.read().values() {
             segment.update_dir(&new);
         }

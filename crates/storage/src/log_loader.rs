@@ -71,6 +71,25 @@ impl LogLoader<'_> {
         Ok(LoadedLog { segments, log_start_offset, recovery_point, next_offset, doomed_files })
     }
 
+    /// The log of a folder that was just made: there is nothing to look for.
+    pub(crate) fn begin(&self) -> io::Result<LoadedLog> {
+        let base = self.log_start_offset_checkpoint;
+        let segments = LogSegments::from([(base, self.first_segment(base)?)]);
+        Ok(LoadedLog {
+            segments,
+            log_start_offset: base,
+            recovery_point: self.recovery_point_checkpoint.min(base),
+            next_offset: base,
+            doomed_files: Vec::new(),
+        })
+    }
+
+    fn first_segment(&self, base: i64) -> io::Result<Arc<LogSegment>> {
+        let segment = LogSegment::open(self.fs, self.dir, base, self.config, self.now_ms, "")?;
+        segment.create_indexes()?;
+        Ok(Arc::new(segment))
+    }
+
     /// Removes what was doomed or half made. Returns names of files that must replace others: they were
     /// complete when the broker stopped.
     fn remove_temp_files_and_collect_swap_files(&self) -> io::Result<Vec<String>> {
@@ -139,6 +158,7 @@ impl LogLoader<'_> {
             // The last segment will be appended to, which needs an index that makes sense.
             if sane.is_ok() && Some(base) == last && self.had_clean_shutdown {
                 sane = segment.check_indexes()?;
+                segment.trim_overlong_indexes()?;
             }
             // What was not flushed is recovered later, in order: each after those before it.
             let recovered_later = !self.had_clean_shutdown && base >= unflushed_from;
@@ -163,9 +183,7 @@ impl LogLoader<'_> {
         let end = self.log_end_unless_before_start(loading, producers)?;
         if loading.segments.is_empty() {
             let base = self.log_start_offset_checkpoint;
-            let segment = LogSegment::open(self.fs, self.dir, base, self.config, self.now_ms, "")?;
-            segment.create_indexes()?;
-            loading.segments.insert(base, Arc::new(segment));
+            loading.segments.insert(base, self.first_segment(base)?);
         }
         Ok(match end {
             Some(end) if self.had_clean_shutdown => (end, end),

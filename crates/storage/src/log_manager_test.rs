@@ -210,3 +210,62 @@ fn the_metadata_log_is_left_to_kraft() {
     let refused = broker.open().load_logs(&|_| Arc::default(), &|_| false);
     assert!(matches!(refused, Err(LogError::InvalidFolderName(_))));
 }
+
+#[test]
+fn new_logs_do_not_wait_for_the_disk() {
+    let broker = Broker::new();
+    let manager = broker.start();
+    let syncs = broker.disk.syncs();
+    let logs: Vec<Arc<UnifiedLog>> = (0..20).map(|index| create(&manager, index)).collect();
+    logs.iter().for_each(|log| log.assign_epoch_start_offset(3, 0).unwrap());
+    assert_eq!(broker.disk.syncs(), syncs);
+    let path = |index: i32, name: &str| logs[index as usize].dir().join(name);
+    assert!(broker.disk.content(&path(0, "partition.metadata")).is_none());
+    // The first append does what is left for one log, the task in the background for all others.
+    append(&logs[0], batch(1, NOW));
+    assert!(broker.disk.content(&path(0, "partition.metadata")).is_some());
+    assert!(broker.disk.content(&path(1, "partition.metadata")).is_none());
+    manager.run_background_tasks();
+    for index in 0..20 {
+        assert!(broker.disk.content(&path(index, "partition.metadata")).is_some());
+        let epochs = broker.disk.content(&path(index, "leader-epoch-checkpoint")).unwrap();
+        assert!(String::from_utf8(epochs).unwrap().starts_with("0\n1\n3 0\n") || index == 0);
+    }
+    let syncs = broker.disk.syncs();
+    manager.run_background_tasks();
+    assert_eq!(broker.disk.syncs(), syncs);
+}
+
+#[test]
+fn a_new_log_survives_a_crash_whole_or_empty() {
+    for seed in 0..40 {
+        let disk = SimFileSystem::new(seed);
+        let mut broker = Broker { disk, ..Broker::new() };
+        for dir in ["/a", "/b"] {
+            broker.disk.create_dir_all(Path::new(dir)).unwrap();
+        }
+        let manager = broker.start();
+        let (written, empty) = (create(&manager, 0), create(&manager, 1));
+        for log in [&written, &empty] {
+            log.assign_epoch_start_offset(0, 0).unwrap();
+        }
+        append(&written, batch(2, NOW));
+        written.flush(true).unwrap();
+        if seed % 2 == 0 {
+            manager.run_background_tasks();
+        }
+        broker.disk = broker.disk.crash();
+        let manager = broker.start();
+        let log = manager.get_log(&partition(0)).unwrap();
+        assert_eq!(log.log_end_offset(), 2);
+        assert_eq!(log.topic_id(), Some(Uuid::from_u128(777)));
+        assert_eq!(log.leader_epoch_entries().len(), 1);
+        // Nobody's records are in the other, so any topic of that name may have it, unless it says whose it is.
+        if let Some(log) = manager.get_log(&partition(1)) {
+            assert_eq!(log.log_end_offset(), 0);
+            let other = log.assign_topic_id(Uuid::from_u128(778));
+            assert!(seed % 2 == 1 || other.is_err());
+            append(&log, batch(1, NOW));
+        }
+    }
+}

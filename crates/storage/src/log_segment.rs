@@ -552,6 +552,15 @@ impl LogSegment {
         Ok(indexes.offset.sanity_check().and_then(|()| indexes.time.sanity_check()))
     }
 
+    /// Frees the indexes of the zeros that Kafka reserves in those of the active segment, and of the metadata
+    /// log leaves there when it stops.
+    pub(crate) fn trim_overlong_indexes(&self) -> io::Result<()> {
+        let mut state = self.state.lock();
+        let indexes = self.indexes(&mut state)?;
+        indexes.offset.trim_overlong()?;
+        indexes.time.trim_overlong()
+    }
+
     /// Rebuilds the indexes from the batches, hands each batch to `visit`, and cuts the file at the first
     /// one that is damaged or not whole. Returns the bytes cut.
     pub(crate) fn recover(

@@ -53,6 +53,22 @@ fn a_tail_cut_anywhere_is_cut_back_to_whole_batches() {
 }
 
 #[test]
+fn zeros_that_kafka_reserved_are_gone_before_a_crash() {
+    let bench = Bench::new();
+    let log = bench.open();
+    append(&log, batch(1, NOW));
+    log.close().unwrap();
+    let path = |kind: &str| PathBuf::from(DIR).join(format!("00000000000000000000.{kind}"));
+    let time_index = bench.disk.content(&path("timeindex")).unwrap();
+    bench.disk.put(&path("index"), vec![0; 800]);
+    bench.disk.put(&path("timeindex"), [&time_index[..], &[0; 1200]].concat());
+    let bench = Bench { clean: true, ..bench };
+    append(&bench.open(), batch(1, NOW));
+    assert_eq!(bench.disk.content(&path("index")), Some(Vec::new()));
+    assert_eq!(bench.disk.content(&path("timeindex")), Some(time_index));
+}
+
+#[test]
 fn a_damaged_byte_cuts_the_log_before_its_batch() {
     let bench = Bench::new();
     let log = bench.open();

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 use ottla_apis::support::metadata_cache::MetadataCache;
-use ottla_common::Uuid;
 use ottla_common::internal_topics::GROUP_METADATA_TOPIC;
 use ottla_common::time::Time;
+use ottla_common::{TopicPartition, Uuid};
 use ottla_metadata::delta::LocalReplicaChanges;
 use ottla_metadata::{
     ApiMessageAndVersion, ConfigResourceType, ImageWriterOptions, LoadError, MetadataDelta, MetadataImage,
@@ -72,6 +72,9 @@ pub enum PublishError {
     /// The logs on disk cannot be opened.
     #[error(transparent)]
     Logs(#[from] LogError),
+    /// Taking over or deleting partitions ended in the middle.
+    #[error("partitions were not taken over: see the message before")]
+    Apply,
 }
 
 /// What the publisher works on.
@@ -150,8 +153,8 @@ impl MetadataPublisher {
         self.parts.config.update(image.clone());
         let changes = update.delta.local_changes(self.parts.node_id);
         self.learn_group_partitions(&image);
-        self.delete_partitions(&changes);
-        self.apply_partitions(&changes);
+        self.delete_partitions(&changes).await?;
+        self.apply_partitions(&changes).await?;
         self.update_topic_configs(&update.delta);
         self.parts.cache.publish(image.clone(), self.parts.raft.kraft_version());
         self.forget_deleted_topics(&update.delta).await;
@@ -176,22 +179,36 @@ impl MetadataPublisher {
         }
     }
 
-    fn delete_partitions(&self, changes: &LocalReplicaChanges) {
+    async fn delete_partitions(&self, changes: &LocalReplicaChanges) -> Result<(), PublishError> {
+        let deletes: Vec<TopicPartition> = changes.deletes.keys().cloned().collect();
+        if deletes.is_empty() {
+            return Ok(());
+        }
+        let replicas = self.parts.replicas.clone();
+        let deleted = tokio::task::spawn_blocking(move || replicas.delete_all(&deletes));
+        deleted.await.map_err(|_| PublishError::Apply)?;
         for tp in changes.deletes.keys() {
-            self.parts.replicas.remove(tp, true);
             if &*tp.topic == GROUP_METADATA_TOPIC {
                 self.parts.groups.on_resignation(tp.partition, None);
             }
         }
+        Ok(())
     }
 
-    fn apply_partitions(&self, changes: &LocalReplicaChanges) {
-        for (tp, info) in changes.leaders.iter().chain(&changes.followers) {
-            let PartitionInfo { topic_id, partition } = info;
-            let local =
-                LocalPartition { tp: tp.clone(), topic_id: *topic_id, registration: partition.clone() };
-            // A partition whose disk failed is answered for with the error when it is asked for.
-            let _ = self.parts.replicas.apply(&local);
+    async fn apply_partitions(&self, changes: &LocalReplicaChanges) -> Result<(), PublishError> {
+        let all = || changes.leaders.iter().chain(&changes.followers);
+        let local = |(tp, info): (&TopicPartition, &PartitionInfo)| LocalPartition {
+            tp: tp.clone(),
+            topic_id: info.topic_id,
+            registration: info.partition.clone(),
+        };
+        let locals: Vec<LocalPartition> = all().map(local).collect();
+        if !locals.is_empty() {
+            let replicas = self.parts.replicas.clone();
+            let applied = tokio::task::spawn_blocking(move || replicas.apply_all(&locals));
+            applied.await.map_err(|_| PublishError::Apply)?;
+        }
+        for (tp, PartitionInfo { partition, .. }) in all() {
             if &*tp.topic != GROUP_METADATA_TOPIC {
                 continue;
             }
@@ -201,6 +218,7 @@ impl MetadataPublisher {
                 self.parts.groups.on_election(tp.partition, partition.leader_epoch);
             }
         }
+        Ok(())
     }
 
     fn update_topic_configs(&self, delta: &MetadataDelta) {

@@ -27,7 +27,12 @@ impl PartitionMetadataFile {
 
     /// Writes the id durably.
     pub fn write(&self, topic_id: Uuid) -> io::Result<()> {
-        self.fs.replace_file(&self.path, format!("version: 0\ntopic_id: {topic_id}").as_bytes())
+        self.fs.replace_file(&self.path, content(topic_id).as_bytes())
+    }
+
+    /// Writes the id; it is durable once the partition's folder is synced.
+    pub fn write_in_unsynced_dir(&self, topic_id: Uuid) -> io::Result<()> {
+        self.fs.replace_file_in_unsynced_dir(&self.path, content(topic_id).as_bytes())
     }
 
     /// The id; `None` if the file is missing.
@@ -38,6 +43,10 @@ impl PartitionMetadataFile {
             io::Error::new(io::ErrorKind::InvalidData, text)
         })
     }
+}
+
+fn content(topic_id: Uuid) -> String {
+    format!("version: 0\ntopic_id: {topic_id}")
 }
 
 fn parse(bytes: &[u8]) -> Option<Uuid> {

@@ -129,14 +129,19 @@ impl dyn FileSystem + '_ {
     /// Replaces a file so that a crash leaves either the old or the new content: written beside,
     /// synced, renamed over, folder synced.
     pub fn replace_file(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        self.replace_file_in_unsynced_dir(path, content)?;
+        path.parent().map_or(Ok(()), |dir| self.sync_dir(dir))
+    }
+
+    /// The same for a folder that the caller syncs afterwards: of several files, only the names are left.
+    pub fn replace_file_in_unsynced_dir(&self, path: &Path, content: &[u8]) -> io::Result<()> {
         let mut temp = path.as_os_str().to_owned();
         temp.push(".tmp");
         let temp = Path::new(&temp);
         let file = self.open(temp, OpenMode::Truncate)?;
         file.write_all_at(content, 0)?;
         file.sync()?;
-        self.rename(temp, path)?;
-        path.parent().map_or(Ok(()), |dir| self.sync_dir(dir))
+        self.rename(temp, path)
     }
 
     /// Removes a file that may be gone already; tells whether it was there.

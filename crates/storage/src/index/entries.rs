@@ -16,6 +16,8 @@ pub(super) struct Entries<const SIZE: usize> {
     max_index_size: usize,
     /// Changed since it was last forced to disk, perhaps through a descriptor that is closed since.
     dirty: bool,
+    /// The file was found longer than its entries.
+    overlong: bool,
 }
 
 /// A file larger than this is no index: 4 bytes of relative offset cannot address more.
@@ -31,8 +33,10 @@ impl<const SIZE: usize> Entries<SIZE> {
             None => Vec::new(),
         };
         let used = bytes.chunks_exact(SIZE).rposition(|entry| entry.iter().any(|byte| *byte != 0));
+        let found = bytes.len();
         bytes.truncate(used.map_or(0, |last| (last + 1) * SIZE));
-        Ok(Self { fs, path, bytes, file: None, max_index_size, dirty: false })
+        let overlong = bytes.len() < found;
+        Ok(Self { fs, path, bytes, file: None, max_index_size, dirty: false, overlong })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -88,7 +92,14 @@ impl<const SIZE: usize> Entries<SIZE> {
             file.set_len(len)?;
             self.dirty = true;
         }
+        self.overlong = false;
         Ok(())
+    }
+
+    /// Trims a file that was found too long: zeros before which a crash stops us would be taken for entries
+    /// by Kafka's tools.
+    pub(super) fn trim_overlong(&mut self) -> io::Result<()> {
+        if self.overlong { self.trim() } else { Ok(()) }
     }
 
     pub(super) fn flush(&mut self) -> io::Result<()> {

@@ -119,6 +119,11 @@ impl TimeIndex {
         self.entries.trim()
     }
 
+    /// Like [`Self::trim`], if the file was found longer than its entries.
+    pub fn trim_overlong(&mut self) -> io::Result<()> {
+        self.entries.trim_overlong()
+    }
+
     /// Makes entries survive a loss of power.
     pub fn flush(&mut self) -> io::Result<()> {
         self.entries.flush()

@@ -211,31 +211,62 @@ impl LogManager {
     /// Takes a partition's log out and renames its folder; files go after `file.delete.delay.ms`. Tells
     /// whether there was one.
     pub fn delete_log(&self, partition: &TopicPartition) -> Result<bool, StorageError> {
-        self.take_out(partition, log_delete_dir_name(partition, random_id()), true)
+        let deleted = self.take_out(partition, log_delete_dir_name(partition, random_id()), true)?;
+        self.sync_parents(deleted.iter())?;
+        Ok(deleted.is_some())
+    }
+
+    /// The same for many logs, with one sync for each log directory. Each directory that fails is offline
+    /// and tells so; returns how many logs there were.
+    pub fn delete_logs(&self, partitions: &[TopicPartition]) -> usize {
+        let take_out = |partition: &TopicPartition| {
+            let name = log_delete_dir_name(partition, random_id());
+            self.take_out(partition, name, true).ok().flatten()
+        };
+        let deleted: Vec<Arc<UnifiedLog>> = partitions.iter().filter_map(take_out).collect();
+        // Its failure took the directory offline, which is all that is to be done.
+        let _ = self.sync_parents(deleted.iter());
+        deleted.len()
+    }
+
+    fn sync_parents<'a>(&self, logs: impl Iterator<Item = &'a Arc<UnifiedLog>>) -> Result<(), StorageError> {
+        let dirs: BTreeSet<&Path> = logs.map(|log| log.parent_dir()).collect();
+        dirs.into_iter().try_for_each(|dir| {
+            let sync = || self.fs.sync_dir(dir);
+            self.failures.guard(dir, || "cannot sync the log directory".to_owned(), sync)
+        })
     }
 
     /// Takes out a log nobody claims; its folder is kept under another name.
     pub fn mark_stray(&self, partition: &TopicPartition) -> Result<bool, StorageError> {
-        self.take_out(partition, log_stray_dir_name(partition, random_id()), false)
+        let stray = self.take_out(partition, log_stray_dir_name(partition, random_id()), false)?;
+        self.sync_parents(stray.iter())?;
+        Ok(stray.is_some())
     }
 
-    fn take_out(&self, partition: &TopicPartition, name: String, delete: bool) -> Result<bool, StorageError> {
+    fn take_out(
+        &self,
+        partition: &TopicPartition,
+        name: String,
+        delete: bool,
+    ) -> Result<Option<Arc<UnifiedLog>>, StorageError> {
         let _guard = self.creation_or_deletion.lock();
-        let Some(log) = self.logs.write().current.remove(partition) else { return Ok(false) };
-        log.rename_dir(&name, true)?;
+        let Some(log) = self.logs.write().current.remove(partition) else { return Ok(None) };
+        log.rename_dir_unsynced(&name, true)?;
         tracing::info!(%partition, dir = %log.dir().display(), "log is taken out");
         if delete {
             let deadline_ms = self.time.now_ms().saturating_add(log.config().file_delete_delay_ms);
             let (log_dir, dir) = (log.parent_dir().to_path_buf(), log.dir());
-            let doomed = DoomedDir { log_dir, dir, deadline_ms, log: Some(log) };
+            let doomed = DoomedDir { log_dir, dir, deadline_ms, log: Some(Arc::clone(&log)) };
             self.logs.write().doomed.push(doomed);
         }
-        Ok(true)
+        Ok(Some(log))
     }
 
     /// Closes all logs in order and leaves the marker of a clean shutdown, in each directory that works.
     /// `broker_epoch` is -1 if unknown.
     pub fn shutdown(&self, broker_epoch: i64) {
+        self.settle_new_logs();
         for dir in self.online_dirs() {
             if let Err(error) = self.shutdown_dir(&dir, broker_epoch) {
                 tracing::error!(dir = %dir.path().display(), %error, "directory was not closed cleanly");

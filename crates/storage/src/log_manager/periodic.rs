@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ottla_common::TopicPartition;
 
 use super::directory::LogDir;
-use super::{DoomedDir, LogManager};
+use super::{DoomedDir, LogManager, in_parallel};
 use crate::error::StorageError;
 use crate::unified_log::UnifiedLog;
 
@@ -14,11 +14,30 @@ use crate::unified_log::UnifiedLog;
 impl LogManager {
     /// What logs put off: flushing rolled segments, removing files whose time has come. Every second.
     pub fn run_background_tasks(&self) {
+        self.settle_new_logs();
         let now = self.time.now_ms();
         for log in self.all_logs() {
             self.note(log.run_background_tasks(now));
         }
         self.delete_expired_logs();
+    }
+
+    /// Puts the folders of new logs on disk that had no first append yet: the names of all by one sync of
+    /// each log directory, the files within on some threads, whose syncs the disk can join.
+    pub(super) fn settle_new_logs(&self) {
+        let new: Vec<Arc<UnifiedLog>> =
+            self.all_logs().into_iter().filter(|log| log.is_unsettled()).collect();
+        if new.is_empty() {
+            return;
+        }
+        for dir in self.online_dirs() {
+            let sync = || self.fs.sync_dir(dir.path());
+            self.note(self.failures.guard(dir.path(), || "cannot sync the log directory".to_owned(), sync));
+        }
+        let _ = in_parallel(self.recovery_threads_per_data_dir, &new, |log| {
+            self.note(log.settle());
+            Ok::<(), std::convert::Infallible>(())
+        });
     }
 
     /// `log.retention.check.interval.ms`: applies retention. Compacted logs are the cleaner's, but for

@@ -67,7 +67,14 @@ pub struct ProducerStateManager {
 impl ProducerStateManager {
     /// No producers yet; finds the snapshot files of the folder.
     pub fn new(fs: Arc<dyn FileSystem>, dir: &Path, config: ProducerStateManagerConfig) -> io::Result<Self> {
-        let mut manager = Self {
+        let mut manager = Self::empty(fs, dir, config);
+        manager.snapshots = manager.list_snapshots()?;
+        Ok(manager)
+    }
+
+    /// The producers of a folder that was just made.
+    pub(crate) fn empty(fs: Arc<dyn FileSystem>, dir: &Path, config: ProducerStateManagerConfig) -> Self {
+        Self {
             fs,
             dir: dir.to_path_buf(),
             config,
@@ -78,9 +85,7 @@ impl ProducerStateManager {
             snapshots: BTreeMap::new(),
             last_map_offset: 0,
             last_snap_offset: 0,
-        };
-        manager.snapshots = manager.list_snapshots()?;
-        Ok(manager)
+        }
     }
 
     /// A fresh manager of the same folder.

@@ -114,6 +114,7 @@ impl UnifiedLog {
                 return Err(AppendError::Closed);
             }
             self.failures.check(&self.parent_dir)?;
+            self.settle_locked(&mut state)?;
             self.append_locked(&mut state, analyzed, &config, &options)?
         };
         if self.local.end_offset().saturating_sub(self.local.recovery_point()) >= config.flush_messages {

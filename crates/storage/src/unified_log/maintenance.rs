@@ -1,5 +1,6 @@
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::{LogState, UnifiedLog};
 use crate::error::StorageError;
@@ -57,7 +58,7 @@ impl UnifiedLog {
         let closed = self.state.lock().closed;
         self.guard("cannot clean up", || {
             self.local.delete_doomed_files(now_ms)?;
-            if closed { Ok(()) } else { self.leader_epochs.flush() }
+            if closed || self.is_unsettled() { Ok(()) } else { self.leader_epochs.flush() }
         })
     }
 
@@ -120,6 +121,7 @@ impl UnifiedLog {
         offset: i64,
         log_start_offset: Option<i64>,
     ) -> Result<(), StorageError> {
+        self.settle_locked(state)?;
         self.guard("cannot truncate the entire log", || {
             self.local.truncate_fully_and_start_at(offset)?;
             self.leader_epochs.clear_and_flush()?;
@@ -151,6 +153,7 @@ impl UnifiedLog {
         if std::mem::replace(&mut state.closed, true) {
             return Ok(());
         }
+        self.settle_locked(&mut state)?;
         self.guard("cannot close", || {
             state.producers.take_snapshot(true)?;
             self.leader_epochs.flush()?;
@@ -165,6 +168,12 @@ impl UnifiedLog {
 
     /// Renames the folder. A log that is going away writes no checkpoints any more.
     pub fn rename_dir(&self, name: &str, going_away: bool) -> Result<(), StorageError> {
+        self.rename_dir_unsynced(name, going_away)?;
+        self.guard("cannot sync the log directory", || self.local.fs().sync_dir(&self.parent_dir))
+    }
+
+    /// As [`Self::rename_dir`], for a caller that syncs the log directory once for many logs.
+    pub(crate) fn rename_dir_unsynced(&self, name: &str, going_away: bool) -> Result<(), StorageError> {
         let mut state = self.state.lock();
         self.guard("cannot rename the folder", || self.local.rename_dir(name))?;
         let dir = self.local.dir();
@@ -172,6 +181,7 @@ impl UnifiedLog {
         state.unsynced_snapshots.clear();
         self.leader_epochs.update_dir(Arc::clone(self.local.fs()), &dir);
         if going_away {
+            self.unsettled.store(false, Ordering::Release);
             self.leader_epochs.clear();
             state.closed = true;
         }
@@ -182,6 +192,7 @@ impl UnifiedLog {
     pub fn delete(&self) -> Result<(), StorageError> {
         let mut state = self.state.lock();
         state.closed = true;
+        self.unsettled.store(false, Ordering::Release);
         self.leader_epochs.clear();
         self.guard("cannot delete the log", || {
             let dir = self.local.dir();

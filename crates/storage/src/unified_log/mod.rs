@@ -4,13 +4,14 @@ mod append;
 mod maintenance;
 mod read;
 mod retention;
+mod settle;
 #[cfg(test)]
 mod tests;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use ottla_common::time::Time;
 use ottla_common::{TopicPartition, Uuid};
@@ -49,6 +50,8 @@ pub struct UnifiedLog {
     state: Mutex<LogState>,
     /// Base offset of the latest segment rolled to: those before are to be flushed.
     flush_up_to: AtomicI64,
+    /// The folder is new, and what belongs into it before the first record is not on disk yet.
+    unsettled: AtomicBool,
 }
 
 /// What changes together, under the log's lock.
@@ -141,12 +144,15 @@ impl UnifiedLog {
 
     fn load(params: UnifiedLogParams, partition: TopicPartition, parent_dir: PathBuf) -> io::Result<Self> {
         let UnifiedLogParams { fs, time, dir, config, .. } = params;
-        if !fs.exists(&dir)? {
+        let is_new = !fs.exists(&dir)?;
+        let (leader_epochs, mut producers) = if is_new {
             fs.create_dir_all(&dir)?;
-            fs.sync_dir(&parent_dir)?;
-        }
-        let leader_epochs = LeaderEpochFileCache::open(Arc::clone(&fs), &dir)?;
-        let mut producers = ProducerStateManager::new(Arc::clone(&fs), &dir, params.producer_state)?;
+            let producers = ProducerStateManager::empty(Arc::clone(&fs), &dir, params.producer_state);
+            (LeaderEpochFileCache::empty(Arc::clone(&fs), &dir), producers)
+        } else {
+            let producers = ProducerStateManager::new(Arc::clone(&fs), &dir, params.producer_state)?;
+            (LeaderEpochFileCache::open(Arc::clone(&fs), &dir)?, producers)
+        };
         let loader = LogLoader {
             fs: &fs,
             dir: &dir,
@@ -157,7 +163,7 @@ impl UnifiedLog {
             recovery_point_checkpoint: params.recovery_point,
             leader_epochs: &leader_epochs,
         };
-        let loaded = loader.load(&mut producers)?;
+        let loaded = if is_new { loader.begin()? } else { loader.load(&mut producers)? };
         leader_epochs.flush()?;
         let (next, log_start_offset) = (loaded.next_offset, loaded.log_start_offset);
         let local = LocalLog::new(fs, time, partition, dir, config, loaded);
@@ -176,12 +182,17 @@ impl UnifiedLog {
             marks: RwLock::new(marks),
             state: Mutex::new(LogState { producers, unsynced_snapshots: Vec::new(), closed: false }),
             flush_up_to: AtomicI64::new(0),
+            unsettled: AtomicBool::new(is_new),
         };
         log.update_first_unstable_offset(&mut log.state.lock());
         Ok(log)
     }
 
     fn initialize_topic_id(&self, expected: Option<Uuid>) -> Result<(), LogError> {
+        if self.is_unsettled() {
+            *self.topic_id.write() = expected;
+            return Ok(());
+        }
         let found = self.guard("cannot read partition.metadata", || self.partition_metadata_file().read())?;
         *self.topic_id.write() = found;
         expected.map_or(Ok(()), |expected| self.assign_topic_id(expected))
@@ -189,12 +200,18 @@ impl UnifiedLog {
 
     /// Notes the topic's id, on disk too. It never changes.
     pub fn assign_topic_id(&self, topic_id: Uuid) -> Result<(), LogError> {
+        // Keeps the log from being settled without the id.
+        let _state = self.state.lock();
         let mut current = self.topic_id.write();
         match *current {
             Some(found) if found != topic_id => {
                 Err(LogError::InconsistentTopicId { expected: topic_id, found })
             }
             Some(_) => Ok(()),
+            None if self.is_unsettled() => {
+                *current = Some(topic_id);
+                Ok(())
+            }
             None => {
                 let write = || self.partition_metadata_file().write(topic_id);
                 self.guard("cannot write partition.metadata", write)?;
@@ -477,6 +494,13 @@ impl UnifiedLog {
 
     /// Notes that an epoch begins: what a new leader does before its first append.
     pub fn assign_epoch_start_offset(&self, epoch: i32, start_offset: i64) -> Result<(), StorageError> {
+        if self.is_unsettled() {
+            let _state = self.state.lock();
+            if self.is_unsettled() {
+                self.leader_epochs.assign_in_memory(epoch, start_offset);
+                return Ok(());
+            }
+        }
         let assign = || self.leader_epochs.assign(epoch, start_offset);
         self.guard("cannot write the leader epoch checkpoint", assign).map(drop)
     }

@@ -355,6 +355,7 @@ fn the_topic_id_never_changes() {
     log.assign_topic_id(Uuid::from_u128(500)).unwrap();
     let other = log.assign_topic_id(Uuid::from_u128(501)).unwrap_err();
     assert_eq!(other.code(), ErrorCode::InconsistentTopicId);
+    append(&log, batch(1, NOW));
     assert_eq!(bench.open().topic_id(), Some(Uuid::from_u128(500)));
     let text = bench.disk.content(&Path::new(DIR).join("partition.metadata")).unwrap();
     assert_eq!(String::from_utf8(text).unwrap(), format!("version: 0\ntopic_id: {}", Uuid::from_u128(500)));
