@@ -103,8 +103,10 @@ pub(crate) fn invalid(key: &str, value: &str, expected: &str) -> ClientError {
 /// The settings every client has.
 #[derive(Debug, Clone)]
 pub struct CommonSettings {
-    /// `bootstrap.servers`, as `host:port`.
+    /// `bootstrap.servers` or `bootstrap.controllers`, as `host:port`.
     pub bootstrap_servers: Vec<String>,
+    /// Whether they are controllers, which know nodes but no topics (KIP-919).
+    pub to_controllers: bool,
     /// `client.id`.
     pub client_id: String,
     /// `request.timeout.ms`.
@@ -130,6 +132,7 @@ impl CommonSettings {
         }
         Ok(Self {
             bootstrap_servers: bootstrap_servers(config)?,
+            to_controllers: config.get(CONTROLLERS).is_some(),
             client_id: config.get("client.id").unwrap_or_default().to_owned(),
             request_timeout: config.millis("request.timeout.ms", 30_000)?,
             api_timeout: config.millis("default.api.timeout.ms", 60_000)?,
@@ -146,18 +149,21 @@ impl CommonSettings {
     }
 }
 
+const CONTROLLERS: &str = "bootstrap.controllers";
+const SERVERS: &str = "bootstrap.servers";
+
 fn bootstrap_servers(config: &ClientConfig) -> Result<Vec<String>, ClientError> {
-    const KEY: &str = "bootstrap.servers";
-    let value = config.get(KEY).unwrap_or_default();
+    let key = if config.get(CONTROLLERS).is_some() { CONTROLLERS } else { SERVERS };
+    let value = config.get(key).unwrap_or_default();
     let servers: Vec<_> =
         value.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect();
     if servers.is_empty() {
-        return Err(invalid(KEY, value, "a list of host:port is expected, such as localhost:9092"));
+        return Err(invalid(key, value, "a list of host:port is expected, such as localhost:9092"));
     }
     for server in &servers {
         let port = server.rsplit_once(':').filter(|(host, _)| !host.is_empty());
         if port.is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
-            return Err(invalid(KEY, server, "host:port is expected, such as localhost:9092"));
+            return Err(invalid(key, server, "host:port is expected, such as localhost:9092"));
         }
     }
     Ok(servers)

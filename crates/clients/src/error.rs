@@ -167,38 +167,48 @@ impl ClientError {
     }
 }
 
-/// A sentence for the codes that brokers often send without one.
+/// A sentence for the codes that brokers often send without one. Those that Kafka's tools print and
+/// scripts look for are Kafka's own.
 fn explain(code: ErrorCode) -> &'static str {
     match code {
-        ErrorCode::UnknownTopicOrPartition => "this server does not host this topic-partition",
-        ErrorCode::UnknownTopicId => "this server does not host this topic id",
+        ErrorCode::UnknownTopicOrPartition => "This server does not host this topic-partition.",
+        ErrorCode::UnknownTopicId => "This server does not host this topic ID.",
         ErrorCode::NotLeaderOrFollower => "the broker asked is not the leader of the partition",
         ErrorCode::LeaderNotAvailable => "there is no leader for the partition at the moment",
-        ErrorCode::OffsetOutOfRange => "the offset is outside of what the log holds",
+        ErrorCode::OffsetOutOfRange => {
+            "The requested offset is not within the range of offsets maintained by the server."
+        }
         ErrorCode::MessageTooLarge => {
             "the record batch is larger than the server accepts (max.message.bytes)"
         }
-        ErrorCode::CoordinatorNotAvailable => "the coordinator is not available",
+        ErrorCode::CoordinatorNotAvailable => "The coordinator is not available.",
         ErrorCode::CoordinatorLoadInProgress => "the coordinator is loading and cannot answer yet",
-        ErrorCode::NotCoordinator => "the broker asked is not the coordinator",
-        ErrorCode::NonEmptyGroup => "the group still has members",
-        ErrorCode::GroupIdNotFound => "the group does not exist",
-        ErrorCode::GroupSubscribedToTopic => "members of the group are subscribed to the topic",
+        ErrorCode::NotCoordinator => "This is not the correct coordinator.",
+        ErrorCode::NotController => "This is not the correct controller for this cluster.",
+        ErrorCode::NonEmptyGroup => "The group is not empty.",
+        ErrorCode::GroupIdNotFound => "The group id does not exist.",
+        ErrorCode::GroupSubscribedToTopic => {
+            "Deleting offsets of a topic is forbidden while the consumer group is actively subscribed to it."
+        }
         ErrorCode::UnknownMemberId => {
             "the group does not know this member; it was probably removed for being silent"
         }
         ErrorCode::IllegalGeneration => "the group has rebalanced since",
         ErrorCode::RebalanceInProgress => "the group is rebalancing",
-        ErrorCode::TopicAlreadyExists => "the topic already exists",
-        ErrorCode::InvalidTopicException => "the name is no valid topic name",
+        ErrorCode::TopicAlreadyExists => "Topic with this name already exists.",
+        ErrorCode::TopicDeletionDisabled => "Topic deletion is disabled.",
+        ErrorCode::PolicyViolation => "Request parameters do not satisfy the configured policy.",
+        ErrorCode::InvalidTopicException => {
+            "The request attempted to perform an operation on an invalid topic."
+        }
         ErrorCode::TopicAuthorizationFailed => "not allowed on this topic",
         ErrorCode::GroupAuthorizationFailed => "not allowed on this group",
         ErrorCode::ClusterAuthorizationFailed => "not allowed on this cluster",
-        ErrorCode::UnsupportedVersion => "the broker does not support this version of the request",
+        ErrorCode::UnsupportedVersion => "The version of API is not supported.",
         ErrorCode::InvalidProducerEpoch | ErrorCode::ProducerFenced => "a newer producer has taken over",
         ErrorCode::OutOfOrderSequenceNumber => "the broker misses records that came before",
-        ErrorCode::RequestTimedOut => "the broker could not do it in time",
+        ErrorCode::RequestTimedOut => "The request timed out.",
         ErrorCode::UnknownServerError => "the server met an unexpected error; its log says more",
-        _ => "the request was refused",
+        code => code.name(),
     }
 }

@@ -2,8 +2,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use bytestring::ByteString;
 use ottla_common::{ErrorCode, Uuid};
-use ottla_protocol::messages::MetadataResponse;
+use ottla_protocol::messages::describe_topic_partitions_response::DescribeTopicPartitionsResponsePartition;
 use ottla_protocol::messages::metadata_response::{MetadataResponsePartition, MetadataResponseTopic};
+use ottla_protocol::messages::{DescribeClusterResponse, MetadataResponse};
+
+use crate::ClientError;
 
 /// A broker as clients reach it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +74,10 @@ pub struct PartitionMetadata {
     pub isr: Vec<i32>,
     /// Those whose disk is gone.
     pub offline_replicas: Vec<i32>,
+    /// Those that may lead although not in sync (KIP-966); `None` where nobody said.
+    pub eligible_leader_replicas: Option<Vec<i32>>,
+    /// Those that were the last to be eligible; `None` where nobody said.
+    pub last_known_elr: Option<Vec<i32>>,
 }
 
 impl TopicMetadata {
@@ -92,6 +99,16 @@ impl Metadata {
         self.topics.values().find(|t| t.topic_id == id).map(|t| &t.name)
     }
 
+    /// Takes in the answer of a controller, which knows nodes and no topics (KIP-919).
+    pub(crate) fn update_nodes(&mut self, response: DescribeClusterResponse) {
+        let nodes = response.brokers.into_iter();
+        self.brokers = nodes
+            .map(|b| (b.broker_id, Node { id: b.broker_id, host: b.host, port: b.port, rack: b.rack }))
+            .collect();
+        self.cluster_id = Some(response.cluster_id);
+        self.controller_id = (response.controller_id >= 0).then_some(response.controller_id);
+    }
+
     /// Takes in an answer: brokers are replaced, topics are added or replaced.
     pub(crate) fn update(&mut self, response: MetadataResponse) {
         let brokers = response.brokers.into_iter();
@@ -107,6 +124,14 @@ impl Metadata {
 }
 
 impl TopicMetadata {
+    /// Itself, unless nothing is known of it.
+    pub(crate) fn check(self) -> Result<Self, ClientError> {
+        match self.error {
+            ErrorCode::None => Ok(self),
+            error => Err(ClientError::api(format!("topic {}", self.name), error, None)),
+        }
+    }
+
     fn read(topic: MetadataResponseTopic) -> Option<Self> {
         let mut partitions: Vec<_> = topic.partitions.into_iter().map(PartitionMetadata::read).collect();
         partitions.sort_by_key(|p| p.index);
@@ -130,6 +155,22 @@ impl PartitionMetadata {
             replicas: p.replica_nodes,
             isr: p.isr_nodes,
             offline_replicas: p.offline_replicas,
+            eligible_leader_replicas: None,
+            last_known_elr: None,
+        }
+    }
+
+    pub(crate) fn described(p: DescribeTopicPartitionsResponsePartition) -> Self {
+        Self {
+            index: p.partition_index,
+            error: ErrorCode::from_code(p.error_code),
+            leader: (p.leader_id >= 0).then_some(p.leader_id),
+            leader_epoch: p.leader_epoch,
+            replicas: p.replica_nodes,
+            isr: p.isr_nodes,
+            offline_replicas: p.offline_replicas,
+            eligible_leader_replicas: p.eligible_leader_replicas,
+            last_known_elr: p.last_known_elr,
         }
     }
 }

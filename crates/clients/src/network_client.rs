@@ -7,7 +7,7 @@ use bytestring::ByteString;
 use ottla_common::{ErrorCode, TopicPartition};
 use ottla_protocol::Request;
 use ottla_protocol::messages::metadata_request::MetadataRequestTopic;
-use ottla_protocol::messages::{FindCoordinatorRequest, MetadataRequest};
+use ottla_protocol::messages::{DescribeClusterRequest, FindCoordinatorRequest, MetadataRequest};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::config::CommonSettings;
@@ -55,11 +55,8 @@ impl NetworkClient {
         let address = match known {
             Some(address) => address,
             None => self.refresh_brokers().await?.brokers.get(&id).map(Node::address).ok_or_else(|| {
-                ClientError::api(
-                    format!("broker {id}"),
-                    ErrorCode::BrokerNotAvailable,
-                    Some("no such broker in the cluster"),
-                )
+                let message = format!("Broker {id} is not part of the cluster or not alive.");
+                ClientError::api(format!("broker {id}"), ErrorCode::BrokerNotAvailable, Some(&message))
             })?,
         };
         self.connection(&address).await
@@ -90,7 +87,7 @@ impl NetworkClient {
 
     /// Asks any broker, again and elsewhere if need be.
     pub async fn send_any<R: Request>(&self, request: &R) -> Result<R::Response, ClientError> {
-        self.retrying(R::NAME, || async { self.any().await?.send(request).await }).await
+        self.retrying(R::API_KEY.name(), || async { self.any().await?.send(request).await }).await
     }
 
     /// Asks a certain broker, once.
@@ -164,9 +161,18 @@ impl NetworkClient {
         Ok(Arc::clone(&state.metadata))
     }
 
-    /// Asks who the brokers are.
+    /// Asks who the brokers are; controllers, where those were given.
     pub async fn refresh_brokers(&self) -> Result<Arc<Metadata>, ClientError> {
-        self.refresh_metadata(Some(&[]), false).await
+        const CONTROLLERS: i8 = 2;
+        if !self.settings.to_controllers {
+            return self.refresh_metadata(Some(&[]), false).await;
+        }
+        let request = DescribeClusterRequest { endpoint_type: CONTROLLERS, ..Default::default() };
+        let response = self.any().await?.send(&request).await?;
+        ClientError::check("cluster", response.error_code, response.error_message.as_deref())?;
+        let mut state = self.state();
+        Arc::make_mut(&mut state.metadata).update_nodes(response);
+        Ok(Arc::clone(&state.metadata))
     }
 
     /// Makes sure that every topic is known, and answers what is known.

@@ -23,11 +23,11 @@ pub(crate) const PARSER: Parser = Parser {
 pub(crate) fn run(args: &[String]) -> Result {
     let options = PARSER.parse_or_help(args)?;
     options.required("bootstrap-server")?;
-    let mut cluster = Cluster::from_options(&options)?;
-    for node in cluster.nodes().to_vec() {
+    let cluster = Cluster::from_options(&options)?;
+    for (node, versions) in cluster.wait(cluster.admin.api_versions())? {
         let rack = node.rack.as_deref().unwrap_or("null");
         let head = format!("{}:{} (id: {} rack: {rack} isFenced: false) -> ", node.host, node.port, node.id);
-        match cluster.api_versions(node.id) {
+        match versions {
             Ok(versions) => outln!("{head}{}", table(&versions)),
             Err(error) => {
                 out!("{head}");

@@ -1,9 +1,11 @@
 //! The configuration of a tool's producer or consumer, out of files, properties and options.
 
+use std::collections::BTreeMap;
+
 use ottla_clients::ClientConfig;
+use ottla_common::config::parse_properties;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::cluster::read_properties;
 use crate::error::{Result, ToolError, failed, usage};
 use crate::options::Options;
 use crate::output::outln;
@@ -19,19 +21,25 @@ pub(crate) struct Names {
     pub(crate) note: &'static str,
 }
 
+/// Keys and values of a file.
+pub(crate) type Properties = BTreeMap<String, String>;
+
+/// Reads a file of properties, if there is one.
+pub(crate) fn read_properties(path: Option<&str>) -> Result<Properties> {
+    let Some(path) = path else { return Ok(Properties::new()) };
+    let wrong = |error: &dyn std::fmt::Display| ToolError::Failed(format!("{path}: {error}"));
+    let bytes = std::fs::read(path).map_err(|error| wrong(&error))?;
+    parse_properties(&bytes).map_err(|error| wrong(&error))
+}
+
 /// Reads the properties file, then the properties, which are stronger.
 pub(crate) fn read(options: &Options, names: Names) -> Result<ClientConfig> {
     let (property, file) = (
         pick(options, names.property, names.old_property, names.note)?,
         pick(options, names.file, names.old_file, names.note)?,
     );
-    let mut config = ClientConfig::default();
-    for (key, value) in read_properties(options.one(file)?)? {
-        config.set(key, value);
-    }
-    for (key, value) in pairs(options.many(property))? {
-        config.set(key, value);
-    }
+    let mut config = ClientConfig::from_iter(read_properties(options.one(file)?)?);
+    config.extend(pairs(options.many(property))?);
     Ok(config)
 }
 

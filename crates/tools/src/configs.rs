@@ -3,18 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use ottla_common::config::{ConfigResourceType, ConfigSource};
-use ottla_protocol::messages::describe_configs_request::DescribeConfigsResource;
-use ottla_protocol::messages::describe_configs_response::DescribeConfigsResourceResult as Entry;
-use ottla_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
-use ottla_protocol::messages::{
-    DescribeConfigsRequest, IncrementalAlterConfigsRequest, ListConfigResourcesRequest, ListGroupsRequest,
-    MetadataRequest,
-};
+use bytestring::ByteString;
+use ottla_clients::admin::{AlterConfigOp, ConfigEntry, ConfigResource, ConfigSource, ResourceType};
 
-use crate::cluster::{Cluster, check, read_properties};
-use crate::error::{Result, ToolError, failed, usage};
-use crate::metadata_quorum::connect;
+use crate::client_config::read_properties;
+use crate::cluster::Cluster;
+use crate::error::{Result, failed, usage};
 use crate::options::{Options, Parser, flag, value};
 use crate::output::outln;
 use crate::quotas;
@@ -112,11 +106,11 @@ pub(crate) fn run(args: &[String]) -> Result {
             return failed("An entity name must be specified for every entity type");
         }
         let changes = Changes::read(&options)?;
-        let mut cluster = connect(&options)?;
+        let cluster = Cluster::from_options(&options)?;
         if quotas {
-            quotas::alter(&mut cluster, &entity, &changes)?;
+            quotas::alter(&cluster, &entity, &changes)?;
         } else {
-            alter(&mut cluster, &entity, &changes)?;
+            alter(&cluster, &entity, &changes)?;
         }
         let singular = entity.kind().strip_suffix('s').unwrap_or_default();
         match entity.names.first().filter(|name| !name.is_empty()) {
@@ -125,12 +119,8 @@ pub(crate) fn run(args: &[String]) -> Result {
         }
         return Ok(());
     }
-    let mut cluster = connect(&options)?;
-    if quotas {
-        quotas::describe(&mut cluster, &entity)
-    } else {
-        describe(&mut cluster, &entity, options.has("all"))
-    }
+    let cluster = Cluster::from_options(&options)?;
+    if quotas { quotas::describe(&cluster, &entity) } else { describe(&cluster, &entity, options.has("all")) }
 }
 
 fn check_arguments(options: &Options) -> Result<Entity> {
@@ -250,26 +240,26 @@ fn parse_pairs(text: &str) -> Result<BTreeMap<String, String>> {
     Ok(pairs)
 }
 
-fn resource_type(kind: &str) -> ConfigResourceType {
+fn resource_type(kind: &str) -> ResourceType {
     match kind {
-        "topics" => ConfigResourceType::Topic,
-        "brokers" => ConfigResourceType::Broker,
-        "broker-loggers" => ConfigResourceType::BrokerLogger,
-        "client-metrics" => ConfigResourceType::ClientMetrics,
-        "groups" => ConfigResourceType::Group,
-        _ => ConfigResourceType::Unknown,
+        "topics" => ResourceType::Topic,
+        "brokers" => ResourceType::Broker,
+        "broker-loggers" => ResourceType::BrokerLogger,
+        "client-metrics" => ResourceType::ClientMetrics,
+        "groups" => ResourceType::Group,
+        _ => ResourceType::Unknown,
     }
 }
 
-fn dynamic_source(kind: ConfigResourceType, name: &str) -> ConfigSource {
+fn dynamic_source(kind: ResourceType, name: &str) -> ConfigSource {
     match kind {
-        ConfigResourceType::Topic => ConfigSource::DynamicTopic,
-        ConfigResourceType::Broker if name.is_empty() => ConfigSource::DynamicDefaultBroker,
-        ConfigResourceType::Broker => ConfigSource::DynamicBroker,
-        ConfigResourceType::BrokerLogger => ConfigSource::DynamicBrokerLogger,
-        ConfigResourceType::ClientMetrics => ConfigSource::ClientMetrics,
-        ConfigResourceType::Group => ConfigSource::Group,
-        ConfigResourceType::Unknown => ConfigSource::Default,
+        ResourceType::Topic => ConfigSource::DynamicTopicConfig,
+        ResourceType::Broker if name.is_empty() => ConfigSource::DynamicDefaultBrokerConfig,
+        ResourceType::Broker => ConfigSource::DynamicBrokerConfig,
+        ResourceType::BrokerLogger => ConfigSource::DynamicBrokerLoggerConfig,
+        ResourceType::ClientMetrics => ConfigSource::DynamicClientMetricsConfig,
+        ResourceType::Group => ConfigSource::DynamicGroupConfig,
+        ResourceType::Unknown => ConfigSource::DefaultConfig,
     }
 }
 
@@ -280,96 +270,48 @@ fn check_broker_id(entity: &Entity, name: &str) -> Result {
     failed(format!("The entity name for {} must be a valid integer broker id, found: {name}", entity.kind()))
 }
 
-/// Only the broker itself knows its own configuration and loggers.
-fn broker_of(kind: ConfigResourceType, name: &str) -> Option<i32> {
-    match kind {
-        ConfigResourceType::Broker | ConfigResourceType::BrokerLogger => name.parse().ok(),
-        _ => None,
-    }
-}
-
-fn alter(cluster: &mut Cluster, entity: &Entity, changes: &Changes) -> Result {
-    const SET: i8 = 0;
-    const DELETE: i8 = 1;
+fn alter(cluster: &Cluster, entity: &Entity, changes: &Changes) -> Result {
     let kind = resource_type(entity.kind());
     let name = entity.names.first().map_or("", String::as_str);
-    if matches!(kind, ConfigResourceType::Broker | ConfigResourceType::BrokerLogger) {
+    if matches!(kind, ResourceType::Broker | ResourceType::BrokerLogger) {
         check_broker_id(entity, name)?;
     }
-    let delete = changes.delete.iter().map(|key| (key, DELETE, String::new()));
-    let set = changes.add.iter().map(|(key, value)| (key, SET, value.clone()));
-    let config = |(key, operation, value): (&String, i8, String)| AlterableConfig {
-        name: key.as_str().into(),
-        config_operation: operation,
-        value: Some(value.into()),
-        ..AlterableConfig::default()
-    };
-    let resource = AlterConfigsResource {
-        resource_type: kind.id(),
-        resource_name: name.into(),
-        configs: delete.chain(set).map(config).collect(),
-        ..AlterConfigsResource::default()
-    };
-    let request = IncrementalAlterConfigsRequest {
-        resources: vec![resource],
-        ..IncrementalAlterConfigsRequest::default()
-    };
-    let response = match broker_of(kind, name) {
-        Some(id) => cluster.node(id, &request)?,
-        None => cluster.any(&request)?,
-    };
-    response.responses.iter().try_for_each(|result| check(result.error_code, result.error_message.as_ref()))
+    let delete = changes.delete.iter().map(AlterConfigOp::delete);
+    let set = changes.add.iter().map(|(key, value)| AlterConfigOp::set(key, value));
+    let change = (ConfigResource::new(kind, name), delete.chain(set).collect());
+    cluster.wait_all(cluster.admin.incremental_alter_configs(&[change], false)).map(drop)
 }
 
-fn topics(cluster: &mut Cluster) -> Result<Vec<String>> {
-    let response = cluster.any(&MetadataRequest { topics: None, ..MetadataRequest::default() })?;
-    Ok(response.topics.into_iter().filter_map(|topic| topic.name).map(|name| name.to_string()).collect())
+fn config_resources(cluster: &Cluster, kind: ResourceType) -> Result<Vec<String>> {
+    let resources = cluster.wait(cluster.admin.list_config_resources(&[kind]))?;
+    Ok(resources.into_iter().map(|resource| resource.name).collect())
 }
 
-fn brokers(cluster: &Cluster) -> Vec<String> {
-    cluster.nodes().iter().map(|node| node.id.to_string()).collect()
-}
-
-fn config_resources(cluster: &mut Cluster, kind: ConfigResourceType) -> Result<Vec<String>> {
-    let request = ListConfigResourcesRequest {
-        resource_types: vec![kind.id()],
-        ..ListConfigResourcesRequest::default()
-    };
-    let response = cluster.any(&request)?;
-    check(response.error_code, None)?;
-    Ok(response.config_resources.iter().map(|resource| resource.resource_name.to_string()).collect())
-}
-
-fn groups(cluster: &mut Cluster) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for node in cluster.nodes().to_vec() {
-        let response = cluster.node(node.id, &ListGroupsRequest::default())?;
-        check(response.error_code, None)?;
-        names.extend(response.groups.iter().map(|group| group.group_id.to_string()));
-    }
+fn groups(cluster: &Cluster) -> Result<Vec<String>> {
+    let listed = cluster.wait(cluster.admin.list_groups(&[], &[]))?;
+    let mut names: Vec<_> = listed.iter().map(|group| group.group_id.to_string()).collect();
     // An older cluster cannot list them; then only groups that live are known.
-    if let Ok(more) = config_resources(cluster, ConfigResourceType::Group) {
-        names.extend(more);
-    }
-    let mut seen = std::collections::HashSet::new();
-    names.retain(|name| seen.insert(name.clone()));
+    let more = config_resources(cluster, ResourceType::Group).unwrap_or_default();
+    names.extend(more.into_iter().filter(|name| !listed.iter().any(|group| *group.group_id == **name)));
     Ok(names)
 }
 
-fn all_names(cluster: &mut Cluster, kind: ConfigResourceType) -> Result<Vec<String>> {
+fn all_names(cluster: &Cluster, kind: ResourceType) -> Result<Vec<String>> {
     match kind {
-        ConfigResourceType::Topic => topics(cluster),
-        ConfigResourceType::Broker | ConfigResourceType::BrokerLogger => {
-            let mut names = brokers(cluster);
-            names.push(String::new());
-            Ok(names)
+        ResourceType::Topic => {
+            let topics = cluster.wait(cluster.admin.list_topics())?;
+            Ok(topics.iter().map(|topic| topic.name.to_string()).collect())
         }
-        ConfigResourceType::Group => groups(cluster),
+        ResourceType::Broker | ResourceType::BrokerLogger => {
+            let brokers = cluster.nodes().into_iter().map(|node| node.id.to_string());
+            Ok(brokers.chain([String::new()]).collect())
+        }
+        ResourceType::Group => groups(cluster),
         kind => config_resources(cluster, kind),
     }
 }
 
-fn describe(cluster: &mut Cluster, entity: &Entity, all: bool) -> Result {
+fn describe(cluster: &Cluster, entity: &Entity, all: bool) -> Result {
     let kind = resource_type(entity.kind());
     let singular = entity.kind().strip_suffix('s').unwrap_or_default();
     let names = match entity.names.first() {
@@ -383,7 +325,7 @@ fn describe(cluster: &mut Cluster, entity: &Entity, all: bool) -> Result {
         }
     };
     for name in names {
-        if matches!(kind, ConfigResourceType::Broker | ConfigResourceType::BrokerLogger) {
+        if matches!(kind, ResourceType::Broker | ResourceType::BrokerLogger) {
             check_broker_id(entity, &name)?;
         }
         let entries = entries_of(cluster, kind, &name)?;
@@ -392,69 +334,34 @@ fn describe(cluster: &mut Cluster, entity: &Entity, all: bool) -> Result {
             (name, true) => outln!("All configs for {singular} {name} are:"),
             (name, false) => outln!("Dynamic configs for {singular} {name} are:"),
         }
-        let wanted = dynamic_source(kind, &name).id();
-        for entry in entries.iter().filter(|entry| all || entry.config_source == wanted) {
+        let wanted = dynamic_source(kind, &name);
+        for entry in entries.iter().filter(|entry| all || entry.source == wanted) {
             print_entry(entry);
         }
     }
     Ok(())
 }
 
-fn entries_of(cluster: &mut Cluster, kind: ConfigResourceType, name: &str) -> Result<Vec<Entry>> {
-    let resource = DescribeConfigsResource {
-        resource_type: kind.id(),
-        resource_name: name.into(),
-        configuration_keys: None,
-        ..DescribeConfigsResource::default()
-    };
-    let request = DescribeConfigsRequest {
-        resources: vec![resource],
-        include_synonyms: true,
-        ..DescribeConfigsRequest::default()
-    };
-    let response = match broker_of(kind, name) {
-        Some(id) => cluster.node(id, &request)?,
-        None => cluster.any(&request)?,
-    };
-    let Some(result) = response.results.into_iter().next() else {
-        return Err(ToolError::Failed("The broker answered DescribeConfigs with nothing.".to_owned()));
-    };
-    check(result.error_code, result.error_message.as_ref())?;
-    let mut entries = result.configs;
+fn entries_of(cluster: &Cluster, kind: ResourceType, name: &str) -> Result<Vec<ConfigEntry>> {
+    let resource = ConfigResource::new(kind, name);
+    let described = cluster.wait_all(cluster.admin.describe_configs(&[resource], None, true, false))?;
+    let mut entries: Vec<_> = described.into_iter().flat_map(|(_, entries)| entries).collect();
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(entries)
 }
 
-fn print_entry(entry: &Entry) {
-    let text =
-        |value: Option<&bytestring::ByteString>| value.map_or_else(|| "null".to_owned(), ToString::to_string);
-    let synonyms: Vec<_> = entry
-        .synonyms
-        .iter()
-        .map(|s| format!("{}:{}={}", source_name(s.source), s.name, text(s.value.as_ref())))
-        .collect();
+fn print_entry(entry: &ConfigEntry) {
+    let text = |value: &Option<ByteString>| value.as_deref().unwrap_or("null").to_owned();
+    let synonyms = entry.synonyms.iter();
+    let synonyms: Vec<_> =
+        synonyms.map(|s| format!("{}:{}={}", s.source.name(), s.name, text(&s.value))).collect();
     outln!(
         "  {}={} sensitive={} synonyms={{{}}}",
         entry.name,
-        text(entry.value.as_ref()),
+        text(&entry.value),
         entry.is_sensitive,
         synonyms.join(", ")
     );
-}
-
-/// The name that Kafka's own tool prints for a source.
-fn source_name(source: i8) -> &'static str {
-    match source {
-        1 => "DYNAMIC_TOPIC_CONFIG",
-        2 => "DYNAMIC_BROKER_CONFIG",
-        3 => "DYNAMIC_DEFAULT_BROKER_CONFIG",
-        4 => "STATIC_BROKER_CONFIG",
-        5 => "DEFAULT_CONFIG",
-        6 => "DYNAMIC_BROKER_LOGGER_CONFIG",
-        7 => "DYNAMIC_CLIENT_METRICS_CONFIG",
-        8 => "DYNAMIC_GROUP_CONFIG",
-        _ => "UNKNOWN",
-    }
 }
 
 #[cfg(test)]

@@ -11,8 +11,7 @@ use ottla_clients::consumer::{ConsumerRecord, KafkaConsumer};
 use ottla_common::TopicPartition;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::client_config::{self, Names, merge};
-use crate::cluster::read_properties;
+use crate::client_config::{self, Names, merge, read_properties};
 use crate::error::{Result, ToolError, failed, usage};
 use crate::filter::TopicFilter;
 use crate::options::{Options, Parser, flag, value, value_or};

@@ -8,8 +8,7 @@ use ottla_clients::ClientConfig;
 use ottla_clients::producer::{KafkaProducer, ProducerRecord};
 use ottla_record::RecordHeader;
 
-use crate::client_config::{self, Names, merge};
-use crate::cluster::read_properties;
+use crate::client_config::{self, Names, merge, read_properties};
 use crate::error::{Result, failed, usage};
 use crate::options::{Options, Parser, flag, maybe_value, value, value_or};
 use crate::output::{errln, out, outln};

@@ -2,18 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use ottla_common::ErrorCode;
+use ottla_clients::admin::{FeatureUpdate, UpgradeType};
 use ottla_metadata::{Feature, MetadataVersion};
-use ottla_protocol::messages::update_features_request::FeatureUpdateKey;
-use ottla_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse, UpdateFeaturesRequest};
 
-use crate::cluster::refusal;
+use crate::cluster::{Cluster, refusal};
 use crate::error::{Result, ToolError, failed};
-use crate::metadata_quorum::connect;
 use crate::options::{Options, Parser, flag, value};
 use crate::output::{errln, outln};
-
-const REQUEST_TIMEOUT_MS: i32 = 60_000;
 
 pub(crate) const PARSER: Parser = Parser {
     purpose: "kafka-features [--bootstrap-server S | --bootstrap-controller S] [--command-config F] \
@@ -33,14 +28,6 @@ pub(crate) const PARSER: Parser = Parser {
 
 const COMMANDS: &str =
     "'describe', 'upgrade', 'downgrade', 'disable', 'version-mapping', 'feature-dependencies'";
-
-/// How a level may change, by its number on the wire (KIP-778).
-#[derive(Debug, Clone, Copy)]
-enum UpgradeType {
-    Upgrade = 1,
-    SafeDowngrade = 2,
-    UnsafeDowngrade = 3,
-}
 
 /// Runs the tool.
 pub(crate) fn run(args: &[String]) -> Result {
@@ -88,33 +75,17 @@ fn describe(options: &Options) -> Result {
     if let Some(id) = node.filter(|id| *id < 0) {
         return failed(format!("Invalid node id {id}: must be non-negative."));
     }
-    let mut cluster = connect(options)?;
-    let versions: ApiVersionsResponse = match node {
-        Some(id) => cluster.api_versions(id)?,
-        None => {
-            let request = ApiVersionsRequest {
-                client_software_name: "ottla".into(),
-                client_software_version: crate::KAFKA_VERSION.into(),
-                ..ApiVersionsRequest::default()
-            };
-            cluster.any(&request)?
-        }
-    };
-    let mut supported: Vec<_> = versions.supported_features.iter().collect();
-    supported.sort_by(|a, b| a.name.cmp(&b.name));
-    let epoch = match versions.finalized_features_epoch {
-        -1 => "-".to_owned(),
-        epoch => epoch.to_string(),
-    };
-    for feature in supported {
-        let finalized = versions.finalized_features.iter().find(|f| f.name == feature.name);
+    let cluster = Cluster::from_options(options)?;
+    let features = cluster.wait(cluster.admin.describe_features(node))?;
+    let epoch = features.finalized_epoch.map_or_else(|| "-".to_owned(), |epoch| epoch.to_string());
+    for (name, (min, max)) in &features.supported {
+        let finalized = features.finalized.get(name).map_or(0, |finalized| finalized.max_level);
         outln!(
-            "Feature: {:<40}  SupportedMinVersion: {:<15}  SupportedMaxVersion: {:<15}  \
+            "Feature: {name:<40}  SupportedMinVersion: {:<15}  SupportedMaxVersion: {:<15}  \
              FinalizedVersionLevel: {:<15}  Epoch: {epoch}",
-            feature.name,
-            level_text(&feature.name, feature.min_version),
-            level_text(&feature.name, feature.max_version),
-            level_text(&feature.name, finalized.map_or(0, |f| f.max_version_level)),
+            level_text(name, *min),
+            level_text(name, *max),
+            level_text(name, finalized),
         );
     }
     Ok(())
@@ -191,39 +162,27 @@ fn update(verb: &str, kind: UpgradeType, updates: &BTreeMap<String, i16>, option
         return failed(format!("You must specify at least one feature to {verb}"));
     }
     let dry_run = options.has("dry-run");
-    let mut cluster = connect(options)?;
-    let key = |(name, level): (&String, &i16)| FeatureUpdateKey {
-        feature: name.as_str().into(),
+    let update = |(name, level): (&String, &i16)| FeatureUpdate {
+        feature: name.clone(),
         max_version_level: *level,
-        upgrade_type: kind as i8,
-        ..FeatureUpdateKey::default()
+        upgrade_type: kind,
     };
-    let request = UpdateFeaturesRequest {
-        timeout_ms: REQUEST_TIMEOUT_MS,
-        feature_updates: updates.iter().map(key).collect(),
-        validate_only: dry_run,
-        ..UpdateFeaturesRequest::default()
-    };
-    let response = cluster.controller(&request)?;
-    let whole = ErrorCode::from_code(response.error_code);
+    let wanted: Vec<_> = updates.iter().map(update).collect();
+    let cluster = Cluster::from_options(options)?;
+    let outcomes = cluster.wait(cluster.admin.update_features(&wanted, dry_run))?;
     let mut failures = 0;
-    for (name, level) in updates {
-        let own = response.results.iter().find(|result| *result.feature == **name);
-        let error = match own.map(|own| (ErrorCode::from_code(own.error_code), own.error_message.as_ref())) {
-            Some((code, message)) if !code.is_none() => Some(refusal(code, message)),
-            _ if !whole.is_none() => Some(refusal(whole, response.error_message.as_ref())),
-            _ => None,
-        };
+    for (update, (_, outcome)) in wanted.iter().zip(outcomes) {
+        let (name, level) = (&update.feature, update.max_version_level);
         let disabling = verb == "disable";
-        match error {
-            Some(error) => {
+        match outcome.map_err(refusal) {
+            Err(error) => {
                 failures += 1;
                 let helper = if dry_run { "Can not" } else { "Could not" };
                 let target =
                     if disabling { format!("disable {name}") } else { format!("{verb} {name} to {level}") };
                 outln!("{helper} {target}. {error}");
             }
-            None => {
+            Ok(()) => {
                 let done = if dry_run { "can be" } else { "was" };
                 let what = if disabling { "disabled.".to_owned() } else { format!("{verb}d to {level}.") };
                 outln!("{name} {done} {what}");

@@ -1,11 +1,12 @@
 //! `get-offsets`: the offsets of partitions at a time, as `kafka-get-offsets.sh` does.
 
-use ottla_common::internal_topics;
+use ottla_clients::admin::OffsetSpec;
+use ottla_common::{TopicPartition, internal_topics};
 
-use crate::cluster::{Cluster, default_message};
+use crate::cluster::{Cluster, refusal};
 use crate::error::{Result, ToolError, failed};
 use crate::filter::TopicFilter;
-use crate::offsets::{EARLIEST, LATEST, TopicPartition, list_offsets, name_of, partitions_of};
+use crate::offsets::{list_offsets, partitions_of};
 use crate::options::{Options, Parser, flag, value, value_or};
 use crate::output::{errln, outln};
 
@@ -46,47 +47,46 @@ fn get(args: &[String]) -> Result {
     if options.has("topic-partitions") && options.has_any(&["topic", "partitions"]) {
         return failed("--topic-partitions cannot be used with --topic or --partitions");
     }
-    let timestamp = timestamp_of(options.one("time")?.unwrap_or("latest"))?;
+    let spec = spec_of(options.one("time")?.unwrap_or("latest"))?;
     let rules = rules_of(&options)?;
-    let mut cluster = Cluster::from_options(&options)?;
+    let cluster = Cluster::from_options(&options)?;
     let exclude_internal = options.has("exclude-internal-topics");
-    let mut partitions = partitions_of(&mut cluster, None)?;
+    let mut partitions = partitions_of(&cluster, None::<[&str; 0]>)?;
     partitions.retain(|partition, _| {
-        !(exclude_internal && internal_topics::is_internal(&partition.0))
+        !(exclude_internal && internal_topics::is_internal(&partition.topic))
             && rules.iter().any(|r| r.allows(partition))
     });
     if partitions.is_empty() {
         return failed("Could not match any topic-partitions with the specified filters");
     }
     let mut lines = Vec::new();
-    for (partition, listed) in list_offsets(&mut cluster, &partitions, timestamp)? {
+    for (partition, listed) in list_offsets(&cluster, &partitions, spec)? {
         match listed {
-            Ok(listed) if listed.offset >= 0 => lines.push((name_of(&partition), partition, listed.offset)),
+            Ok(offset) if offset >= 0 => lines.push((partition.to_string(), partition, offset)),
             Ok(_) => {}
-            Err(code) => errln!(
-                "Skip getting offsets for topic-partition {} due to error: {}",
-                name_of(&partition),
-                default_message(code)
+            Err(error) => errln!(
+                "Skip getting offsets for topic-partition {partition} due to error: {}",
+                refusal(error)
             ),
         }
     }
     lines.sort();
-    for (_, (topic, partition), offset) in lines {
+    for (_, TopicPartition { topic, partition }, offset) in lines {
         outln!("{topic}:{partition}:{offset}");
     }
     Ok(())
 }
 
-fn timestamp_of(text: &str) -> Result<i64> {
+fn spec_of(text: &str) -> Result<OffsetSpec> {
     Ok(match text {
-        "latest" => LATEST,
-        "earliest" => EARLIEST,
-        "max-timestamp" => -3,
-        "earliest-local" => -4,
-        "latest-tiered" => -5,
-        "earliest-pending-upload" => -6,
+        "latest" => OffsetSpec::Latest,
+        "earliest" => OffsetSpec::Earliest,
+        "max-timestamp" => OffsetSpec::MaxTimestamp,
+        "earliest-local" => OffsetSpec::EarliestLocal,
+        "latest-tiered" => OffsetSpec::LatestTiered,
+        "earliest-pending-upload" => OffsetSpec::EarliestPendingUpload,
         _ => match text.parse() {
-            Ok(timestamp) => timestamp,
+            Ok(timestamp) => OffsetSpec::from_timestamp(timestamp),
             Err(_) => {
                 return failed(format!(
                     "Malformed time argument {text}. Please use -1 or latest / -2 or earliest / -3 or \
@@ -112,7 +112,7 @@ enum Partitions {
 }
 
 impl Rule {
-    fn allows(&self, (topic, partition): &TopicPartition) -> bool {
+    fn allows(&self, TopicPartition { topic, partition }: &TopicPartition) -> bool {
         let fits = match &self.partitions {
             Partitions::All => true,
             Partitions::These(these) => these.contains(partition),
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn rules() {
         let allows = |rule: &str, topic: &str, partition| {
-            rule_of(rule).unwrap().allows(&(topic.to_owned(), partition))
+            rule_of(rule).unwrap().allows(&TopicPartition::new(topic, partition))
         };
         assert!(allows("t:1-3", "t", 2) && !allows("t:1-3", "t", 3));
         assert!(allows("t:2-", "t", 9) && !allows("t:-2", "t", 2));
@@ -177,8 +177,8 @@ mod tests {
 
     #[test]
     fn times() {
-        assert_eq!(timestamp_of("-2").unwrap(), EARLIEST);
-        assert_eq!(timestamp_of("earliest-pending-upload").unwrap(), -6);
-        assert!(timestamp_of("now").is_err());
+        assert_eq!(spec_of("-2").unwrap(), OffsetSpec::Earliest);
+        assert_eq!(spec_of("earliest-pending-upload").unwrap().timestamp(), -6);
+        assert!(spec_of("now").is_err());
     }
 }

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use ottla_clients::admin::LogDirDescription;
 use ottla_common::ErrorCode;
-use ottla_protocol::messages::DescribeLogDirsRequest;
-use ottla_protocol::messages::describe_log_dirs_response::DescribeLogDirsResult;
 
-use crate::cluster::{Cluster, check};
+use crate::cluster::Cluster;
 use crate::error::{Result, failed};
 use crate::options::{Parser, flag, value, value_or};
 use crate::output::outln;
@@ -41,7 +40,7 @@ pub(crate) fn run(args: &[String]) -> Result {
             Err(_) => return failed(format!("For input string: \"{id}\"")),
         }
     }
-    let mut cluster = Cluster::from_options(&options)?;
+    let cluster = Cluster::from_options(&options)?;
     let present: BTreeSet<i32> = cluster.nodes().iter().map(|node| node.id).collect();
     let missing: BTreeSet<i32> = wanted.difference(&present).copied().collect();
     if !missing.is_empty() {
@@ -53,11 +52,10 @@ pub(crate) fn run(args: &[String]) -> Result {
     }
     let brokers = if wanted.is_empty() { present } else { wanted };
     outln!("Querying brokers for log directories information");
+    let ids: Vec<i32> = brokers.iter().copied().collect();
     let mut parts = Vec::new();
-    for id in &brokers {
-        let response = cluster.node(*id, &DescribeLogDirsRequest { topics: None, ..Default::default() })?;
-        check(response.error_code, None)?;
-        let dirs: Vec<_> = response.results.iter().map(|dir| dir_json(dir, &topics)).collect();
+    for (id, dirs) in cluster.wait_all(cluster.admin.describe_log_dirs(&ids, None))? {
+        let dirs: Vec<_> = dirs.iter().map(|dir| dir_json(dir, &topics)).collect();
         parts.push(format!("{{\"broker\":{id},\"logDirs\":[{}]}}", dirs.join(",")));
     }
     outln!("Received log directory information from brokers {}", join(&brokers));
@@ -70,32 +68,29 @@ fn join(ids: &BTreeSet<i32>) -> String {
 }
 
 /// Keys stand in the order in which Kafka's own tool happens to write them.
-fn dir_json(dir: &DescribeLogDirsResult, topics: &[String]) -> String {
-    let mut partitions = std::collections::BTreeMap::new();
-    for topic in &dir.topics {
-        if !topics.is_empty() && !topics.iter().any(|name| *name == *topic.name) {
-            continue;
+fn dir_json(dir: &LogDirDescription, topics: &[String]) -> String {
+    let wanted = |topic: &str| topics.is_empty() || topics.iter().any(|name| name == topic);
+    let replicas = dir.replicas.iter().filter(|(partition, _)| wanted(&partition.topic));
+    let entries = replicas.map(|(partition, replica)| {
+        format!(
+            "{{\"partition\":{},\"size\":{},\"offsetLag\":{},\"isFuture\":{}}}",
+            json_text(&partition.to_string()),
+            replica.size,
+            replica.offset_lag,
+            replica.is_future
+        )
+    });
+    let error = match dir.error {
+        None => "null".to_owned(),
+        Some(ErrorCode::KafkaStorageError) => {
+            json_text("org.apache.kafka.common.errors.KafkaStorageException")
         }
-        for p in &topic.partitions {
-            let entry = format!(
-                "{{\"partition\":{},\"size\":{},\"offsetLag\":{},\"isFuture\":{}}}",
-                json_text(&format!("{}-{}", topic.name, p.partition_index)),
-                p.partition_size,
-                p.offset_lag,
-                p.is_future_key
-            );
-            partitions.insert((topic.name.to_string(), p.partition_index), entry);
-        }
-    }
-    let error = match ErrorCode::from_code(dir.error_code) {
-        ErrorCode::None => "null".to_owned(),
-        ErrorCode::KafkaStorageError => json_text("org.apache.kafka.common.errors.KafkaStorageException"),
-        code => json_text(code.name()),
+        Some(code) => json_text(code.name()),
     };
     format!(
         "{{\"partitions\":[{}],\"error\":{error},\"logDir\":{}}}",
-        partitions.into_values().collect::<Vec<_>>().join(","),
-        json_text(&dir.log_dir)
+        entries.collect::<Vec<_>>().join(","),
+        json_text(&dir.path)
     )
 }
 

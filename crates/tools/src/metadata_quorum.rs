@@ -2,12 +2,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ottla_common::internal_topics::CLUSTER_METADATA_TOPIC;
-use ottla_protocol::messages::DescribeQuorumRequest;
-use ottla_protocol::messages::describe_quorum_request::{PartitionData, TopicData};
 use ottla_protocol::messages::describe_quorum_response::{Node, PartitionData as Quorum, ReplicaState};
 
-use crate::cluster::{Cluster, check, read_properties};
+use crate::cluster::Cluster;
 use crate::error::{Result, failed, usage};
 use crate::options::{Options, Parser, flag, value};
 use crate::output::outln;
@@ -29,18 +26,6 @@ pub(crate) const PARSER: Parser = Parser {
         flag("unregister", "Also forget the removed controller."),
     ],
 };
-
-/// Connects to `--bootstrap-server` or `--bootstrap-controller`, of which one must be given.
-pub(crate) fn connect(options: &Options) -> Result<Cluster> {
-    let config = read_properties(options.one("command-config")?)?;
-    match (options.one("bootstrap-server")?, options.one("bootstrap-controller")?) {
-        (Some(_), Some(_)) => {
-            failed("You cannot specify both --bootstrap-controller and --bootstrap-server.")
-        }
-        (Some(servers), None) | (None, Some(servers)) => Cluster::connect(servers, &config),
-        (None, None) => failed("You must specify either --bootstrap-controller or --bootstrap-server."),
-    }
-}
 
 /// Runs the tool.
 pub(crate) fn run(args: &[String]) -> Result {
@@ -72,33 +57,22 @@ fn describe(options: &Options) -> Result {
             failed("The option --human-readable is only supported along with --replication")
         }
         (true, false) => {
-            let mut cluster = connect(options)?;
-            let (quorum, nodes) = quorum(&mut cluster)?;
-            print_status(&cluster.cluster_id, &quorum, &nodes)
+            let cluster = Cluster::from_options(options)?;
+            let (quorum, nodes) = quorum(&cluster)?;
+            let cluster_id = cluster.admin.client().metadata().cluster_id.clone().unwrap_or_default();
+            print_status(&cluster_id, &quorum, &nodes)
         }
         (false, true) => {
-            let mut cluster = connect(options)?;
-            let (quorum, _) = quorum(&mut cluster)?;
+            let (quorum, _) = quorum(&Cluster::from_options(options)?)?;
             print_replication(&quorum, options.has("human-readable"))
         }
     }
 }
 
-fn quorum(cluster: &mut Cluster) -> Result<(Quorum, Vec<Node>)> {
-    let topic = TopicData {
-        topic_name: CLUSTER_METADATA_TOPIC.into(),
-        partitions: vec![PartitionData { partition_index: 0, ..PartitionData::default() }],
-        ..TopicData::default()
-    };
-    let response =
-        cluster.any(&DescribeQuorumRequest { topics: vec![topic], ..DescribeQuorumRequest::default() })?;
-    check(response.error_code, response.error_message.as_ref())?;
-    let partition = response.topics.into_iter().flat_map(|topic| topic.partitions).next();
-    match partition {
-        Some(partition) => {
-            check(partition.error_code, partition.error_message.as_ref())?;
-            Ok((partition, response.nodes))
-        }
+fn quorum(cluster: &Cluster) -> Result<(Quorum, Vec<Node>)> {
+    let response = cluster.wait(cluster.admin.describe_metadata_quorum())?;
+    match response.topics.into_iter().flat_map(|topic| topic.partitions).next() {
+        Some(partition) => Ok((partition, response.nodes)),
         None => failed("The broker knows no metadata quorum."),
     }
 }

@@ -2,107 +2,52 @@
 
 use std::collections::BTreeMap;
 
-use ottla_common::ErrorCode;
-use ottla_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
-use ottla_protocol::messages::metadata_request::MetadataRequestTopic;
-use ottla_protocol::messages::{ListOffsetsRequest, MetadataRequest};
+use bytestring::ByteString;
+use ottla_clients::ClientError;
+use ottla_clients::admin::OffsetSpec;
+use ottla_common::{ErrorCode, TopicPartition};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Answer, Cluster};
 use crate::error::Result;
 
-/// The end of a log.
-pub(crate) const LATEST: i64 = -1;
-/// The start of a log.
-pub(crate) const EARLIEST: i64 = -2;
+/// Partitions and their leading brokers.
+pub(crate) type Leaders = BTreeMap<TopicPartition, Option<i32>>;
 
-/// A topic and a partition. It sorts and prints as `topic-0`.
-pub(crate) type TopicPartition = (String, i32);
-
-/// What is known of a partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PartitionInfo {
-    /// The leading broker, or -1.
-    pub(crate) leader: i32,
-}
-
-/// The partitions of these topics (or of all), with their leaders; a topic that is not there is left out.
-pub(crate) fn partitions_of(
-    cluster: &mut Cluster,
-    topics: Option<&[String]>,
-) -> Result<BTreeMap<TopicPartition, PartitionInfo>> {
-    let topic = |name: &String| MetadataRequestTopic {
-        name: Some(name.as_str().into()),
-        ..MetadataRequestTopic::default()
-    };
-    let request = MetadataRequest {
-        topics: topics.map(|names| names.iter().map(topic).collect()),
-        allow_auto_topic_creation: false,
-        ..MetadataRequest::default()
-    };
-    let response = cluster.any(&request)?;
-    let mut partitions = BTreeMap::new();
-    for topic in response.topics.into_iter().filter(|topic| topic.error_code == 0) {
-        let name = topic.name.unwrap_or_default();
-        for partition in topic.partitions {
-            let info = PartitionInfo { leader: partition.leader_id };
-            partitions.insert((name.to_string(), partition.partition_index), info);
-        }
+/// The partitions of these topics (or of all); a topic that is not there is left out.
+pub(crate) fn partitions_of<'a>(
+    cluster: &Cluster,
+    topics: Option<impl IntoIterator<Item = &'a str>>,
+) -> Result<Leaders> {
+    let names: Option<Vec<ByteString>> = topics.map(|names| names.into_iter().map(Into::into).collect());
+    if names.as_ref().is_some_and(Vec::is_empty) {
+        return Ok(Leaders::new());
     }
-    Ok(partitions)
+    let client = cluster.admin.client();
+    let metadata =
+        cluster.wait(client.retrying("Metadata", || client.refresh_metadata(names.as_deref(), false)))?;
+    let wanted = |name: &ByteString| names.as_ref().is_none_or(|names| names.contains(name));
+    let topics = metadata.topics.values().filter(|topic| topic.error.is_none() && wanted(&topic.name));
+    let partitions = topics.flat_map(|topic| {
+        topic.partitions.iter().map(|p| (TopicPartition::new(&*topic.name, p.index), p.leader))
+    });
+    Ok(partitions.collect())
 }
 
-/// The offset that a partition's leader gave for a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Listed {
-    /// The offset, or -1 when there is none for that time.
-    pub(crate) offset: i64,
-}
-
-/// Asks the leaders for the offsets at a time (or [`LATEST`], [`EARLIEST`]).
+/// Asks the leaders for the offsets at a time; -1 where there is none for that time.
 pub(crate) fn list_offsets(
-    cluster: &mut Cluster,
-    partitions: &BTreeMap<TopicPartition, PartitionInfo>,
-    timestamp: i64,
-) -> Result<BTreeMap<TopicPartition, std::result::Result<Listed, ErrorCode>>> {
-    let mut by_leader: BTreeMap<i32, BTreeMap<&str, Vec<i32>>> = BTreeMap::new();
-    let mut results = BTreeMap::new();
-    for ((topic, partition), info) in partitions {
-        if info.leader < 0 {
-            results.insert((topic.clone(), *partition), Err(ErrorCode::LeaderNotAvailable));
-            continue;
-        }
-        by_leader.entry(info.leader).or_default().entry(topic).or_default().push(*partition);
-    }
-    for (leader, topics) in by_leader {
-        let partition = |index: &i32| ListOffsetsPartition {
-            partition_index: *index,
-            timestamp,
-            ..ListOffsetsPartition::default()
-        };
-        let topic = |(name, indexes): (&str, Vec<i32>)| ListOffsetsTopic {
-            name: name.into(),
-            partitions: indexes.iter().map(partition).collect(),
-            ..ListOffsetsTopic::default()
-        };
-        let request = ListOffsetsRequest {
-            replica_id: -1,
-            topics: topics.into_iter().map(topic).collect(),
-            ..ListOffsetsRequest::default()
-        };
-        for topic in cluster.node(leader, &request)?.topics {
-            for partition in topic.partitions {
-                let listed = match ErrorCode::from_code(partition.error_code) {
-                    ErrorCode::None => Ok(Listed { offset: partition.offset }),
-                    code => Err(code),
-                };
-                results.insert((topic.name.to_string(), partition.partition_index), listed);
-            }
-        }
-    }
-    Ok(results)
-}
-
-/// `topic-0`.
-pub(crate) fn name_of((topic, partition): &TopicPartition) -> String {
-    format!("{topic}-{partition}")
+    cluster: &Cluster,
+    partitions: &Leaders,
+    spec: OffsetSpec,
+) -> Result<BTreeMap<TopicPartition, Answer<i64>>> {
+    let (led, leaderless): (Vec<_>, Vec<_>) = partitions.iter().partition(|(_, leader)| leader.is_some());
+    let wanted: Vec<_> = led.into_iter().map(|(partition, _)| (partition.clone(), spec)).collect();
+    let listed = cluster.wait(cluster.admin.list_offsets(&wanted, false))?.into_iter();
+    let refused = leaderless.into_iter().map(|(partition, _)| {
+        let error = ClientError::api(partition.to_string(), ErrorCode::LeaderNotAvailable, None);
+        (partition.clone(), Err(error))
+    });
+    Ok(listed
+        .map(|(partition, answer)| (partition, answer.map(|listed| listed.offset)))
+        .chain(refused)
+        .collect())
 }

@@ -7,8 +7,7 @@ use bytes::Bytes;
 use ottla_clients::ClientConfig;
 use ottla_clients::producer::{KafkaProducer, ProducerRecord};
 
-use crate::client_config::{self, pairs};
-use crate::cluster::read_properties;
+use crate::client_config::{self, pairs, read_properties};
 use crate::error::{Result, failed, usage};
 use crate::options::{Options, Parser, flag, value, value_or, values};
 use crate::output::{errln, outln};
@@ -145,13 +144,9 @@ fn config(options: &Options) -> Result<ClientConfig> {
         }
         new
     };
-    let mut config = ClientConfig::default();
-    for (key, value) in read_properties(options.one(old("command-config", "producer.config"))?)? {
-        config.set(key, value);
-    }
-    for (key, value) in pairs(options.many(old("command-property", "producer-props")))? {
-        config.set(key, value);
-    }
+    let file = read_properties(options.one(old("command-config", "producer.config"))?)?;
+    let mut config = ClientConfig::from_iter(file);
+    config.extend(pairs(options.many(old("command-property", "producer-props")))?);
     if let Some(servers) = options.one("bootstrap-server")? {
         config.set("bootstrap.servers", servers);
     }

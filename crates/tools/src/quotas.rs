@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use ottla_clients::admin::{ClientQuotas, QuotaEntity, QuotaMatch};
 use ottla_common::config::java_double;
-use ottla_protocol::messages::alter_client_quotas_request::{EntityData, EntryData, OpData};
-use ottla_protocol::messages::describe_client_quotas_request::ComponentData;
-use ottla_protocol::messages::{AlterClientQuotasRequest, DescribeClientQuotasRequest};
 
-use crate::cluster::{Cluster, check};
+use crate::cluster::Cluster;
 use crate::configs::{Changes, Entity};
 use crate::error::{Result, failed};
 use crate::output::outln;
@@ -24,50 +22,24 @@ fn wire_type(kind: &str) -> &'static str {
     }
 }
 
-/// The entities of a filter with their limits, sorted by name.
-type Quotas = Vec<(BTreeMap<String, Option<String>>, BTreeMap<String, f64>)>;
-
-fn quotas(cluster: &mut Cluster, entity: &Entity) -> Result<Quotas> {
-    const EXACT: i8 = 0;
-    const DEFAULT: i8 = 1;
-    const ANY: i8 = 2;
+fn quotas(cluster: &Cluster, entity: &Entity) -> Result<Vec<(QuotaEntity, ClientQuotas)>> {
     if entity.names.len() > entity.types.len() {
         return failed("More entity names specified than entity types");
     }
     let component = |(i, kind): (usize, &String)| {
-        let (match_type, name) = match entity.names.get(i).map(String::as_str) {
-            None => (ANY, None),
-            Some("") => (DEFAULT, None),
-            Some(name) => (EXACT, Some(name.into())),
+        let wanted = match entity.names.get(i).map(String::as_str) {
+            None => QuotaMatch::Any,
+            Some("") => QuotaMatch::Default,
+            Some(name) => QuotaMatch::Exact(name.to_owned()),
         };
-        ComponentData {
-            entity_type: wire_type(kind).into(),
-            match_type,
-            match_: name,
-            ..ComponentData::default()
-        }
+        (wire_type(kind), wanted)
     };
-    let request = DescribeClientQuotasRequest {
-        components: entity.types.iter().enumerate().map(component).collect(),
-        strict: true,
-        ..DescribeClientQuotasRequest::default()
-    };
-    let response = cluster.any(&request)?;
-    check(response.error_code, response.error_message.as_ref())?;
-    let text = |name: &bytestring::ByteString| name.to_string();
-    let mut found = Quotas::new();
-    for entry in response.entries.unwrap_or_default() {
-        let who =
-            entry.entity.iter().map(|e| (text(&e.entity_type), e.entity_name.as_ref().map(text))).collect();
-        let limits = entry.values.iter().map(|value| (text(&value.key), value.value)).collect();
-        found.push((who, limits));
-    }
-    found.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(found)
+    let wanted: Vec<_> = entity.types.iter().enumerate().map(component).collect();
+    cluster.wait(cluster.admin.describe_client_quotas(&wanted))
 }
 
 /// Shows limits, one line for each user, client or address.
-pub(crate) fn describe(cluster: &mut Cluster, entity: &Entity) -> Result {
+pub(crate) fn describe(cluster: &Cluster, entity: &Entity) -> Result {
     for (who, limits) in quotas(cluster, entity)? {
         let part = |(kind, label): (&str, &str)| {
             who.get(kind).map(|name| match name.as_deref() {
@@ -85,7 +57,7 @@ pub(crate) fn describe(cluster: &mut Cluster, entity: &Entity) -> Result {
 }
 
 /// Sets and removes limits.
-pub(crate) fn alter(cluster: &mut Cluster, entity: &Entity, changes: &Changes) -> Result {
+pub(crate) fn alter(cluster: &Cluster, entity: &Entity, changes: &Changes) -> Result {
     let is_ip = entity.types == ["ips"];
     let allowed = if is_ip { IP_KEYS } else { USER_AND_CLIENT_KEYS };
     let keys = changes.add.keys().chain(&changes.delete);
@@ -106,26 +78,15 @@ pub(crate) fn alter(cluster: &mut Cluster, entity: &Entity, changes: &Changes) -
     if !missing.is_empty() {
         return failed(format!("Invalid config(s): {}", missing.join(",")));
     }
-    let mut ops = Vec::new();
+    let mut wanted: BTreeMap<_, _> = changes.delete.iter().map(|key| (key.clone(), None)).collect();
     for (key, text) in &changes.add {
         match text.parse() {
-            Ok(value) => ops.push(OpData { key: key.as_str().into(), value, ..OpData::default() }),
+            Ok(value) => drop(wanted.insert(key.clone(), Some(value))),
             Err(_) => return failed(format!("Cannot parse quota configuration value for {key}: {text}")),
         }
     }
-    let remove = |key: &String| OpData { key: key.as_str().into(), remove: true, ..OpData::default() };
-    ops.extend(changes.delete.iter().map(remove));
-    let who = |(kind, name): (&String, &String)| EntityData {
-        entity_type: wire_type(kind).into(),
-        entity_name: (!name.is_empty()).then(|| name.as_str().into()),
-        ..EntityData::default()
-    };
-    let entry = EntryData {
-        entity: entity.types.iter().zip(&entity.names).map(who).collect(),
-        ops,
-        ..EntryData::default()
-    };
-    let request = AlterClientQuotasRequest { entries: vec![entry], ..AlterClientQuotasRequest::default() };
-    let response = cluster.any(&request)?;
-    response.entries.iter().try_for_each(|entry| check(entry.error_code, entry.error_message.as_ref()))
+    let name = |name: &String| (!name.is_empty()).then(|| name.clone());
+    let names = entity.types.iter().zip(&entity.names);
+    let who = names.map(|(kind, text)| (wire_type(kind).to_owned(), name(text))).collect();
+    cluster.wait(cluster.admin.alter_client_quotas(&who, &wanted))
 }

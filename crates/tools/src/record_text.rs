@@ -5,7 +5,7 @@ use std::io::Write;
 use ottla_clients::consumer::ConsumerRecord;
 use ottla_common::config::java_double;
 
-use crate::cluster::Properties;
+use crate::client_config::Properties;
 use crate::error::{Result, failed};
 
 /// How keys, values and headers are read.

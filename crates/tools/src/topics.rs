@@ -2,33 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use bytestring::ByteString;
-use ottla_common::config::ConfigSource;
-use ottla_common::{ErrorCode, Uuid, internal_topics};
-use ottla_protocol::messages::create_partitions_request::{
-    CreatePartitionsAssignment, CreatePartitionsTopic,
-};
-use ottla_protocol::messages::create_topics_request::{
-    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
-};
-use ottla_protocol::messages::delete_topics_request::DeleteTopicState;
-use ottla_protocol::messages::describe_configs_request::DescribeConfigsResource;
-use ottla_protocol::messages::describe_topic_partitions_request::{Cursor, TopicRequest};
-use ottla_protocol::messages::describe_topic_partitions_response::{
-    DescribeTopicPartitionsResponsePartition as Partition, DescribeTopicPartitionsResponseTopic as Topic,
-};
-use ottla_protocol::messages::{
-    CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, DescribeConfigsRequest,
-    DescribeTopicPartitionsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
-};
+use ottla_clients::admin::{ConfigResource, ConfigSource, NewPartitions, NewTopic, Reassignment};
+use ottla_clients::{PartitionMetadata, TopicMetadata};
+use ottla_common::{ErrorCode, TopicPartition, Uuid};
 
-use crate::cluster::{Cluster, check, refusal};
+use crate::cluster::{Cluster, refusal};
 use crate::error::{Result, ToolError, failed, usage};
 use crate::filter::TopicFilter;
 use crate::options::{Options, Parser, flag, value};
 use crate::output::{errln, outln};
 
-const REQUEST_TIMEOUT_MS: i32 = 30_000;
 const PARTITION_LIMIT_DEFAULT: i32 = 2000;
 
 pub(crate) const PARSER: Parser = Parser {
@@ -77,19 +60,18 @@ pub(crate) fn run(args: &[String]) -> Result {
     let options = PARSER.parse_or_help(args)?;
     check_arguments(&options)?;
     let action = || -> Result {
-        let mut cluster = Cluster::from_options(&options)?;
+        let cluster = Cluster::from_options(&options)?;
         if options.has("create") {
-            create(&mut cluster, &options)
+            create(&cluster, &options)
         } else if options.has("alter") {
-            alter(&mut cluster, &options)
+            alter(&cluster, &options)
         } else if options.has("list") {
-            let topics = matching_topics(&mut cluster, &options)?;
-            outln!("{}", topics.join("\n"));
+            outln!("{}", matching_topics(&cluster, &options)?.join("\n"));
             Ok(())
         } else if options.has("describe") {
-            describe(&mut cluster, &options)
+            describe(&cluster, &options)
         } else {
-            delete(&mut cluster, &options)
+            delete(&cluster, &options)
         }
     };
     // Kafka prints this on standard output, and scripts look for it there.
@@ -150,7 +132,7 @@ fn check_arguments(options: &Options) -> Result {
     only_with("exclude-internal", &["list", "describe"])
 }
 
-fn create(cluster: &mut Cluster, options: &Options) -> Result {
+fn create(cluster: &Cluster, options: &Options) -> Result {
     let name = options.required("topic")?;
     let configs = configs_to_add(options)?;
     if name.contains(['.', '_']) {
@@ -171,39 +153,28 @@ fn create(cluster: &mut Cluster, options: &Options) -> Result {
         Some(text) => assignment(text)?,
         None => Vec::new(),
     };
-    let topic = CreatableTopic {
-        name: name.into(),
-        num_partitions: partitions.unwrap_or(-1),
-        replication_factor: replication.map_or(-1, |factor| factor as i16),
-        assignments: (0..)
-            .zip(assignments)
-            .map(|(partition_index, broker_ids)| CreatableReplicaAssignment {
-                partition_index,
-                broker_ids,
-                ..CreatableReplicaAssignment::default()
-            })
-            .collect(),
+    let topic = NewTopic {
+        name: name.to_owned(),
+        num_partitions: partitions,
+        replication_factor: replication.map(|factor| factor as i16),
+        assignments: (0..).zip(assignments).collect(),
         configs,
-        ..CreatableTopic::default()
     };
-    let request = CreateTopicsRequest {
-        topics: vec![topic],
-        timeout_ms: REQUEST_TIMEOUT_MS,
-        ..CreateTopicsRequest::default()
-    };
-    let response = cluster.controller(&request)?;
-    for result in &response.topics {
-        let code = ErrorCode::from_code(result.error_code);
-        if code == ErrorCode::TopicAlreadyExists && options.has("if-not-exists") {
-            return Ok(());
-        }
-        check(result.error_code, result.error_message.as_ref())?;
+    for (_, outcome) in cluster.wait(cluster.admin.create_topics(&[topic], false))? {
+        match outcome {
+            Err(error)
+                if error.code() == Some(ErrorCode::TopicAlreadyExists) && options.has("if-not-exists") =>
+            {
+                return Ok(());
+            }
+            outcome => outcome.map_err(refusal)?,
+        };
     }
     outln!("Created topic {name}.");
     Ok(())
 }
 
-fn configs_to_add(options: &Options) -> Result<Vec<CreatableTopicConfig>> {
+fn configs_to_add(options: &Options) -> Result<BTreeMap<String, String>> {
     let mut configs = BTreeMap::new();
     for pair in options.many("config") {
         let Some((key, text)) = pair.split_once('=').filter(|(_, text)| !text.is_empty()) else {
@@ -216,12 +187,7 @@ fn configs_to_add(options: &Options) -> Result<Vec<CreatableTopicConfig>> {
     let none = BTreeMap::new();
     ottla_storage::log_config_def::validate_topic_config(&none, &configs, &none, true)
         .map_err(|error| ToolError::Failed(error.to_string()))?;
-    let config = |(name, value): (String, String)| CreatableTopicConfig {
-        name: name.into(),
-        value: Some(value.into()),
-        ..CreatableTopicConfig::default()
-    };
-    Ok(configs.into_iter().map(config).collect())
+    Ok(configs)
 }
 
 /// Reads `1:2,2:3`: the brokers of each partition.
@@ -258,20 +224,15 @@ fn assignment(text: &str) -> Result<Vec<Vec<i32>>> {
     Ok(partitions)
 }
 
-fn matching_topics(cluster: &mut Cluster, options: &Options) -> Result<Vec<String>> {
+fn matching_topics(cluster: &Cluster, options: &Options) -> Result<Vec<String>> {
     let exclude_internal = options.has("exclude-internal");
     let filter = options.one("topic")?.map(TopicFilter::new).transpose()?;
-    let response = cluster.any(&MetadataRequest { topics: None, ..MetadataRequest::default() })?;
-    let mut names: Vec<_> = response
-        .topics
-        .iter()
-        .filter_map(|topic| topic.name.as_ref())
-        .map(ToString::to_string)
-        .filter(|name| !(exclude_internal && internal_topics::is_internal(name)))
-        .filter(|name| filter.as_ref().is_none_or(|filter| filter.allows(name)))
-        .collect();
-    names.sort_unstable();
-    Ok(names)
+    let topics = cluster.wait(cluster.admin.list_topics())?;
+    let kept = topics.into_iter().filter(|topic| {
+        !(exclude_internal && topic.is_internal)
+            && filter.as_ref().is_none_or(|filter| filter.allows(&topic.name))
+    });
+    Ok(kept.map(|topic| topic.name.to_string()).collect())
 }
 
 fn ensure_found(found: &[String], options: &Options) -> Result {
@@ -283,7 +244,7 @@ fn ensure_found(found: &[String], options: &Options) -> Result {
     }
 }
 
-fn alter(cluster: &mut Cluster, options: &Options) -> Result {
+fn alter(cluster: &Cluster, options: &Options) -> Result {
     let count: i32 = options.number("partitions")?.unwrap_or_default();
     let names = matching_topics(cluster, options)?;
     ensure_found(&names, options)?;
@@ -295,96 +256,49 @@ fn alter(cluster: &mut Cluster, options: &Options) -> Result {
         None => None,
     };
     let existing: BTreeMap<_, _> = match &wanted {
-        Some(_) => topics_of(cluster, &names, PARTITION_LIMIT_DEFAULT)?
-            .into_iter()
-            .map(|topic| (topic.name.unwrap_or_default().to_string(), topic.partitions.len()))
-            .collect(),
+        Some(_) => {
+            let topics = topics_of(cluster, &names, PARTITION_LIMIT_DEFAULT)?.into_iter();
+            topics.map(|topic| (topic.name, topic.partitions.len())).collect()
+        }
         None => BTreeMap::new(),
     };
-    let topic = |name: &String| CreatePartitionsTopic {
-        name: name.as_str().into(),
-        count,
+    let more = |name: &String| NewPartitions {
+        topic: name.clone(),
+        total_count: count,
         assignments: wanted.as_ref().map(|wanted| {
-            let skip = existing.get(name).copied().unwrap_or(0);
-            let new = wanted.iter().skip(skip);
-            new.map(|ids| CreatePartitionsAssignment { broker_ids: ids.clone(), ..Default::default() })
-                .collect()
+            let skip = existing.get(name.as_str()).copied().unwrap_or(0);
+            wanted.iter().skip(skip).cloned().collect()
         }),
-        ..CreatePartitionsTopic::default()
     };
-    let request = CreatePartitionsRequest {
-        topics: names.iter().map(topic).collect(),
-        timeout_ms: REQUEST_TIMEOUT_MS,
-        ..CreatePartitionsRequest::default()
-    };
-    let response = cluster.controller(&request)?;
-    response.results.iter().try_for_each(|result| check(result.error_code, result.error_message.as_ref()))
+    let more: Vec<_> = names.iter().map(more).collect();
+    cluster.wait_all(cluster.admin.create_partitions(&more, false)).map(drop)
 }
 
-fn delete(cluster: &mut Cluster, options: &Options) -> Result {
+fn delete(cluster: &Cluster, options: &Options) -> Result {
     let names = matching_topics(cluster, options)?;
     ensure_found(&names, options)?;
-    let state =
-        |name: &String| DeleteTopicState { name: Some(name.as_str().into()), ..DeleteTopicState::default() };
     if names.is_empty() {
         return Ok(());
     }
-    let request = DeleteTopicsRequest {
-        topics: names.iter().map(state).collect(),
-        timeout_ms: REQUEST_TIMEOUT_MS,
-        ..DeleteTopicsRequest::default()
-    };
-    let response = cluster.controller(&request)?;
-    response.responses.iter().try_for_each(|result| check(result.error_code, result.error_message.as_ref()))
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    cluster.wait_all(cluster.admin.delete_topics(&names)).map(drop)
 }
 
-/// Partitions of topics, page by page (KIP-966).
-fn topics_of(cluster: &mut Cluster, names: &[String], limit: i32) -> Result<Vec<Topic>> {
-    let mut found: Vec<Topic> = Vec::new();
-    let mut cursor: Option<Cursor> = None;
-    loop {
-        let from = cursor.as_ref().map(|cursor| cursor.topic_name.to_string());
-        let left = names.iter().filter(|name| from.as_ref().is_none_or(|from| *name >= from));
-        let topic = |name: &String| TopicRequest { name: name.as_str().into(), ..TopicRequest::default() };
-        let request = DescribeTopicPartitionsRequest {
-            topics: left.map(topic).collect(),
-            response_partition_limit: limit,
-            cursor: cursor.take(),
-            ..DescribeTopicPartitionsRequest::default()
-        };
-        let response = cluster.any(&request)?;
-        for topic in response.topics {
-            let code = ErrorCode::from_code(topic.error_code);
-            if !code.is_none() {
-                return Err(refusal(code, None));
-            }
-            match found.last_mut().filter(|last| last.name == topic.name) {
-                Some(last) => last.partitions.extend(topic.partitions),
-                None => found.push(topic),
-            }
-        }
-        match response.next_cursor {
-            Some(next) => {
-                cursor = Some(Cursor {
-                    topic_name: next.topic_name,
-                    partition_index: next.partition_index,
-                    ..Cursor::default()
-                });
-            }
-            None => return Ok(found),
-        }
-    }
+fn topics_of(cluster: &Cluster, names: &[String], limit: i32) -> Result<Vec<TopicMetadata>> {
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let topics = cluster.wait_all(cluster.admin.describe_topics_paged(&names, limit))?;
+    Ok(topics.into_iter().map(|(_, topic)| topic).collect())
 }
 
-fn names_by_id(cluster: &mut Cluster, options: &Options, id: &str) -> Result<Vec<String>> {
+fn names_by_id(cluster: &Cluster, options: &Options, id: &str) -> Result<Vec<String>> {
     let Ok(id) = id.parse::<Uuid>() else {
         return failed(format!(
             "Input string `{id}` is not a topic id: 22 characters of base64url are expected."
         ));
     };
-    let response = cluster.any(&MetadataRequest { topics: None, ..MetadataRequest::default() })?;
-    let found = response.topics.into_iter().filter(|topic| topic.topic_id == id);
-    let names: Vec<_> = found.filter_map(|topic| topic.name).map(|name| name.to_string()).collect();
+    let topics = cluster.wait(cluster.admin.list_topics())?;
+    let found = topics.iter().filter(|topic| topic.topic_id == id);
+    let names: Vec<_> = found.map(|topic| topic.name.to_string()).collect();
     if names.is_empty() && !options.has("if-exists") {
         return failed(format!("TopicId '{id}' does not exist as expected"));
     }
@@ -398,60 +312,29 @@ struct Settings {
     min_isr: usize,
 }
 
-fn settings_of(cluster: &mut Cluster, names: &[String]) -> Result<BTreeMap<ByteString, Settings>> {
-    const TOPIC: i8 = 2;
-    let resource = |name: &String| DescribeConfigsResource {
-        resource_type: TOPIC,
-        resource_name: name.as_str().into(),
-        configuration_keys: None,
-        ..DescribeConfigsResource::default()
-    };
-    let request = DescribeConfigsRequest {
-        resources: names.iter().map(resource).collect(),
-        ..DescribeConfigsRequest::default()
-    };
+fn settings_of(cluster: &Cluster, names: &[String]) -> Result<BTreeMap<String, Settings>> {
+    let topics: Vec<_> = names.iter().map(ConfigResource::topic).collect();
     let mut settings = BTreeMap::new();
-    for result in cluster.any(&request)?.results {
-        check(result.error_code, result.error_message.as_ref())?;
+    for (topic, configs) in cluster.wait_all(cluster.admin.describe_configs(&topics, None, false, false))? {
         let mut entry = Settings::default();
-        for config in result.configs {
-            let value = config.value.as_ref().map_or_else(|| "null".to_owned(), ToString::to_string);
-            if &*config.name == "min.insync.replicas" {
+        for config in configs {
+            let value = config.value.as_deref().unwrap_or("null");
+            if config.name == "min.insync.replicas" {
                 entry.min_isr = value.parse().unwrap_or(1);
             }
-            if config.config_source != ConfigSource::Default.id() {
+            if config.source != ConfigSource::DefaultConfig {
                 entry.shown.push(format!("{}={value}", config.name));
             }
         }
-        settings.insert(result.resource_name, entry);
+        settings.insert(topic.name, entry);
     }
     Ok(settings)
 }
 
-/// Replicas that a running reassignment adds and removes, by topic and partition.
-type Reassignments = BTreeMap<(ByteString, i32), (Vec<i32>, Vec<i32>)>;
+/// Replicas that a running reassignment adds and removes.
+type Reassignments = BTreeMap<TopicPartition, Reassignment>;
 
-fn reassignments(cluster: &mut Cluster) -> Reassignments {
-    let request = ListPartitionReassignmentsRequest {
-        topics: None,
-        timeout_ms: REQUEST_TIMEOUT_MS,
-        ..ListPartitionReassignmentsRequest::default()
-    };
-    // A cluster that does not know or allow this has nothing to show.
-    let Ok(response) = cluster.controller(&request) else { return Reassignments::new() };
-    let topics = response.topics.into_iter();
-    topics
-        .flat_map(|topic| {
-            let name = topic.name;
-            topic
-                .partitions
-                .into_iter()
-                .map(move |p| ((name.clone(), p.partition_index), (p.adding_replicas, p.removing_replicas)))
-        })
-        .collect()
-}
-
-fn describe(cluster: &mut Cluster, options: &Options) -> Result {
+fn describe(cluster: &Cluster, options: &Options) -> Result {
     let zero = Uuid::ZERO.to_string();
     let names = match options.one("topic-id")?.filter(|id| *id != zero) {
         Some(id) => names_by_id(cluster, options, id)?,
@@ -467,13 +350,14 @@ fn describe(cluster: &mut Cluster, options: &Options) -> Result {
     let limit = options.number("partition-size-limit-per-response")?.unwrap_or(PARTITION_LIMIT_DEFAULT);
     let topics = topics_of(cluster, &names, limit)?;
     let settings = settings_of(cluster, &names)?;
-    let moving = reassignments(cluster);
+    // A cluster that does not know or allow this has nothing to show.
+    let moving = cluster.wait(cluster.admin.list_partition_reassignments()).unwrap_or_default();
     let live: Vec<i32> = cluster.nodes().iter().map(|node| node.id).collect();
     let nothing = Settings::default();
     for mut topic in topics {
-        topic.partitions.sort_by_key(|partition| partition.partition_index);
-        let name = topic.name.clone().unwrap_or_default();
-        let own = settings.get(&name).unwrap_or(&nothing);
+        topic.partitions.sort_by_key(|partition| partition.index);
+        let name = &*topic.name;
+        let own = settings.get(name).unwrap_or(&nothing);
         let with_overrides = options.has("topics-with-overrides");
         let show_all = !options.has_any(REPORTS);
         if show_all && (!with_overrides || !own.shown.is_empty()) {
@@ -483,45 +367,41 @@ fn describe(cluster: &mut Cluster, options: &Options) -> Result {
             continue;
         }
         for partition in &topic.partitions {
-            let moved = moving.get(&(name.clone(), partition.partition_index));
+            let moved = moving.get(&TopicPartition::new(name, partition.index));
             if show_all || is_reported(partition, moved, own.min_isr, &live, options) {
-                print_partition(&name, partition, moved);
+                print_partition(name, partition, moved);
             }
         }
     }
     Ok(())
 }
 
-fn replication_factor(partition: &Partition, moved: Option<&(Vec<i32>, Vec<i32>)>) -> usize {
-    match moved {
-        Some((adding, _)) => partition.replica_nodes.len() - adding.len().min(partition.replica_nodes.len()),
-        None => partition.replica_nodes.len(),
-    }
+fn replication_factor(partition: &PartitionMetadata, moved: Option<&Reassignment>) -> usize {
+    partition.replicas.len().saturating_sub(moved.map_or(0, |moved| moved.adding.len()))
 }
 
 fn is_reported(
-    partition: &Partition,
-    moved: Option<&(Vec<i32>, Vec<i32>)>,
+    partition: &PartitionMetadata,
+    moved: Option<&Reassignment>,
     min_isr: usize,
     live: &[i32],
     options: &Options,
 ) -> bool {
-    let in_sync = partition.isr_nodes.len();
-    let has_leader = partition.leader_id >= 0;
+    let in_sync = partition.isr.len();
+    let is_available = partition.leader.is_some_and(|leader| live.contains(&leader));
     (options.has("under-replicated-partitions") && replication_factor(partition, moved) > in_sync)
-        || (options.has("unavailable-partitions") && !live.contains(&partition.leader_id))
-        || (options.has("under-min-isr-partitions") && (!has_leader || in_sync < min_isr))
+        || (options.has("unavailable-partitions") && !is_available)
+        || (options.has("under-min-isr-partitions") && (partition.leader.is_none() || in_sync < min_isr))
         || (options.has("at-min-isr-partitions") && in_sync == min_isr)
 }
 
-fn print_topic(topic: &Topic, own: &Settings, moving: &Reassignments) {
-    let name = topic.name.clone().unwrap_or_default();
-    let factor = topic
-        .partitions
-        .first()
-        .map_or(0, |first| replication_factor(first, moving.get(&(name.clone(), first.partition_index))));
+fn print_topic(topic: &TopicMetadata, own: &Settings, moving: &Reassignments) {
+    let moved =
+        |partition: &PartitionMetadata| moving.get(&TopicPartition::new(&*topic.name, partition.index));
+    let factor = topic.partitions.first().map_or(0, |first| replication_factor(first, moved(first)));
     outln!(
-        "Topic: {name}\tTopicId: {}\tPartitionCount: {}\tReplicationFactor: {factor}\tConfigs: {}",
+        "Topic: {}\tTopicId: {}\tPartitionCount: {}\tReplicationFactor: {factor}\tConfigs: {}",
+        topic.name,
         topic.topic_id,
         topic.partitions.len(),
         own.shown.join(",")
@@ -532,17 +412,17 @@ fn ids(ids: &[i32]) -> String {
     ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
-fn print_partition(name: &str, partition: &Partition, moved: Option<&(Vec<i32>, Vec<i32>)>) {
-    let leader = if partition.leader_id >= 0 { partition.leader_id.to_string() } else { "none".to_owned() };
-    let moved = moved.map_or_else(String::new, |(adding, removing)| {
-        format!("\tAdding Replicas: {}\tRemoving Replicas: {}", ids(adding), ids(removing))
+fn print_partition(name: &str, partition: &PartitionMetadata, moved: Option<&Reassignment>) {
+    let leader = partition.leader.map_or_else(|| "none".to_owned(), |leader| leader.to_string());
+    let moved = moved.map_or_else(String::new, |moved| {
+        format!("\tAdding Replicas: {}\tRemoving Replicas: {}", ids(&moved.adding), ids(&moved.removing))
     });
     let elr = |list: Option<&Vec<i32>>| list.map_or_else(|| "N/A".to_owned(), |list| ids(list));
     outln!(
         "\tTopic: {name}\tPartition: {}\tLeader: {leader}\tReplicas: {}\tIsr: {}{moved}\tElr: {}\tLastKnownElr: {}",
-        partition.partition_index,
-        ids(&partition.replica_nodes),
-        ids(&partition.isr_nodes),
+        partition.index,
+        ids(&partition.replicas),
+        ids(&partition.isr),
         elr(partition.eligible_leader_replicas.as_ref()),
         elr(partition.last_known_elr.as_ref())
     );

@@ -341,7 +341,7 @@ impl Admin {
         request: &R,
     ) -> Result<R::Response, ClientError> {
         match owner {
-            Some(id) => self.client.retrying(R::NAME, || self.client.send_to(id, request)).await,
+            Some(id) => self.client.retrying(R::API_KEY.name(), || self.client.send_to(id, request)).await,
             None => self.client.send_any(request).await,
         }
     }

@@ -75,7 +75,7 @@ pub struct MemberDescription {
     pub target_assignment: Option<Vec<TopicPartition>>,
     /// Its epoch, in the new protocol.
     pub member_epoch: Option<i32>,
-    /// Whether it came by the classic protocol into a group of the new one.
+    /// Whether it speaks the new protocol itself, in a group that may have members that do not.
     pub upgraded: Option<bool>,
 }
 
@@ -198,17 +198,20 @@ impl Admin {
     pub async fn delete_groups(&self, groups: &[&str]) -> Result<Outcomes<ByteString, ()>, ClientError> {
         let mut outcomes = Vec::new();
         for group in groups {
-            let request =
-                DeleteGroupsRequest { groups_names: vec![(*group).into()], ..DeleteGroupsRequest::default() };
-            let result = self
-                .at_coordinator(group, &request, |response| {
-                    let r = response.results.into_iter().next().ok_or_else(|| missing(group))?;
-                    ClientError::check(format!("group {group}"), r.error_code, r.error_message.as_deref())
-                })
-                .await;
-            outcomes.push(((*group).into(), result));
+            outcomes.push(((*group).into(), self.delete_group(group).await));
         }
         Ok(outcomes)
+    }
+
+    /// Deletes a group that has no member.
+    pub async fn delete_group(&self, group: &str) -> Result<(), ClientError> {
+        let request =
+            DeleteGroupsRequest { groups_names: vec![group.into()], ..DeleteGroupsRequest::default() };
+        self.at_coordinator(group, &request, |response| {
+            let r = response.results.into_iter().next().ok_or_else(|| missing(group))?;
+            ClientError::check(format!("group {group}"), r.error_code, r.error_message.as_deref())
+        })
+        .await
     }
 
     /// The committed offsets of a group: of these partitions, or all there are.
@@ -300,7 +303,7 @@ impl Admin {
         read: impl Fn(R::Response) -> Result<T, ClientError>,
     ) -> Result<T, ClientError> {
         self.client
-            .retrying(R::NAME, || async {
+            .retrying(R::API_KEY.name(), || async {
                 let coordinator = self.client.find_coordinator(group).await?;
                 read(self.client.send_to(coordinator, request).await?)
             })
@@ -412,7 +415,8 @@ pub(crate) fn by_topic<'a, T, U>(
 }
 
 fn missing(group: &str) -> ClientError {
-    ClientError::api(format!("group {group}"), ErrorCode::GroupIdNotFound, None)
+    let message = format!("Group {group} not found.");
+    ClientError::api(format!("group {group}"), ErrorCode::GroupIdNotFound, Some(&message))
 }
 
 impl MemberDescription {
@@ -438,7 +442,7 @@ impl MemberDescription {
             assignment: consumer_assignment(&m.assignment),
             target_assignment: Some(consumer_assignment(&m.target_assignment)),
             member_epoch: Some(m.member_epoch),
-            upgraded: (m.member_type >= 0).then_some(m.member_type == 0),
+            upgraded: (m.member_type >= 0).then_some(m.member_type == 1),
         }
     }
 }

@@ -8,6 +8,7 @@ mod configs;
 pub(crate) mod groups;
 mod logs;
 pub(crate) mod offsets;
+mod quotas;
 mod topics;
 
 use std::sync::Arc;
@@ -25,7 +26,8 @@ pub use configs::{
 pub use groups::{GroupDescription, GroupListing, MemberDescription};
 pub use logs::{LogDirDescription, ReplicaInfo};
 pub use offsets::{ListedOffset, OffsetAndMetadata, OffsetSpec};
-pub use topics::{CreatedTopic, NewPartitions, NewTopic, TopicListing};
+pub use quotas::{ClientQuotas, QuotaEntity, QuotaMatch};
+pub use topics::{CreatedTopic, NewPartitions, NewTopic, Reassignment, TopicListing};
 
 /// The outcome for each thing a call was about.
 pub type Outcomes<K, V> = Vec<(K, Result<V, ClientError>)>;

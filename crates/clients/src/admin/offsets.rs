@@ -28,6 +28,19 @@ pub enum OffsetSpec {
 }
 
 impl OffsetSpec {
+    /// By the number on the wire.
+    pub const fn from_timestamp(timestamp: i64) -> Self {
+        match timestamp {
+            -1 => Self::Latest,
+            -2 => Self::Earliest,
+            -3 => Self::MaxTimestamp,
+            -4 => Self::EarliestLocal,
+            -5 => Self::LatestTiered,
+            -6 => Self::EarliestPendingUpload,
+            timestamp => Self::ForTimestamp(timestamp),
+        }
+    }
+
     /// The number on the wire.
     pub const fn timestamp(self) -> i64 {
         match self {

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use bytestring::ByteString;
-use ottla_common::{ErrorCode, Uuid};
+use ottla_common::{ErrorCode, TopicPartition, Uuid};
 use ottla_protocol::messages::create_partitions_request::{
     CreatePartitionsAssignment, CreatePartitionsTopic,
 };
@@ -9,10 +9,15 @@ use ottla_protocol::messages::create_topics_request::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
 };
 use ottla_protocol::messages::delete_topics_request::DeleteTopicState;
-use ottla_protocol::messages::{CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest};
+use ottla_protocol::messages::describe_topic_partitions_request::{Cursor, TopicRequest};
+use ottla_protocol::messages::{
+    CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, DescribeTopicPartitionsRequest,
+    ListPartitionReassignmentsRequest,
+};
 
+use super::groups::tp;
 use super::{Admin, Outcomes};
-use crate::{ClientError, TopicMetadata};
+use crate::{ClientError, PartitionMetadata, TopicMetadata};
 
 /// A topic to create.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -60,6 +65,15 @@ pub struct TopicListing {
     pub topic_id: Uuid,
     /// Whether the brokers own it.
     pub is_internal: bool,
+}
+
+/// The replicas that a running reassignment adds and removes (KIP-455).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reassignment {
+    /// Those that are to hold the partition.
+    pub adding: Vec<i32>,
+    /// Those that are to forget it.
+    pub removing: Vec<i32>,
 }
 
 /// Kafka's way to say "the cluster's default" (KIP-464).
@@ -211,23 +225,89 @@ impl Admin {
         Ok(topics)
     }
 
-    /// Topics with their partitions, in the order asked for.
+    /// Topics with their partitions.
     pub async fn describe_topics(
         &self,
         topics: &[&str],
     ) -> Result<Outcomes<ByteString, TopicMetadata>, ClientError> {
-        let names: Vec<ByteString> = topics.iter().map(|t| (*t).into()).collect();
-        let metadata =
-            self.client.retrying("Metadata", || self.client.refresh_metadata(Some(&names), false)).await?;
-        let outcome = names.into_iter().map(|name| {
-            let known = metadata.topics.get(&name).cloned();
-            let error = known.as_ref().map_or(ErrorCode::UnknownTopicOrPartition, |t| t.error);
-            let result = match known {
-                Some(topic) if error.is_none() => Ok(topic),
-                _ => Err(ClientError::api(format!("topic {name}"), error, None)),
+        const PARTITIONS_PER_ANSWER: i32 = 2000;
+        self.describe_topics_paged(topics, PARTITIONS_PER_ANSWER).await
+    }
+
+    /// Topics with their partitions, of which an answer holds no more than the limit (KIP-966).
+    pub async fn describe_topics_paged(
+        &self,
+        topics: &[&str],
+        limit: i32,
+    ) -> Result<Outcomes<ByteString, TopicMetadata>, ClientError> {
+        let mut left: Vec<ByteString> = topics.iter().map(|t| (*t).into()).collect();
+        left.sort();
+        left.dedup();
+        let mut found: Vec<TopicMetadata> = Vec::new();
+        let mut cursor = None;
+        loop {
+            let topic = |name: &ByteString| TopicRequest { name: name.clone(), ..Default::default() };
+            let request = DescribeTopicPartitionsRequest {
+                topics: left.iter().map(topic).collect(),
+                response_partition_limit: limit,
+                cursor,
+                ..DescribeTopicPartitionsRequest::default()
             };
-            (name, result)
-        });
-        Ok(outcome.collect())
+            let response = match self.client.send_any(&request).await {
+                Err(ClientError::UnsupportedVersion { .. }) => return self.topics_of_metadata(&left).await,
+                answered => answered?,
+            };
+            for t in response.topics {
+                let partitions = t.partitions.into_iter().map(PartitionMetadata::described);
+                let name = t.name.unwrap_or_default();
+                match found.last_mut().filter(|last| last.name == name) {
+                    Some(last) => last.partitions.extend(partitions),
+                    None => found.push(TopicMetadata {
+                        name,
+                        topic_id: t.topic_id,
+                        is_internal: t.is_internal,
+                        error: ErrorCode::from_code(t.error_code),
+                        partitions: partitions.collect(),
+                    }),
+                }
+            }
+            let Some(next) = response.next_cursor else { break };
+            left.retain(|name| *name >= next.topic_name);
+            let (topic_name, partition_index) = (next.topic_name, next.partition_index);
+            cursor = Some(Cursor { topic_name, partition_index, ..Cursor::default() });
+        }
+        Ok(found.into_iter().map(|topic| (topic.name.clone(), topic.check())).collect())
+    }
+
+    /// Topics as brokers before 3.8 describe them.
+    async fn topics_of_metadata(
+        &self,
+        names: &[ByteString],
+    ) -> Result<Outcomes<ByteString, TopicMetadata>, ClientError> {
+        let metadata =
+            self.client.retrying("Metadata", || self.client.refresh_metadata(Some(names), false)).await?;
+        let known = names.iter().filter_map(|name| metadata.topics.get(name));
+        Ok(known.map(|topic| (topic.name.clone(), topic.clone().check())).collect())
+    }
+
+    /// What running reassignments change.
+    pub async fn list_partition_reassignments(
+        &self,
+    ) -> Result<BTreeMap<TopicPartition, Reassignment>, ClientError> {
+        let request = ListPartitionReassignmentsRequest {
+            topics: None,
+            timeout_ms: self.timeout_ms(),
+            ..ListPartitionReassignmentsRequest::default()
+        };
+        let response = self.client.send_any(&request).await?;
+        ClientError::check("reassignments", response.error_code, response.error_message.as_deref())?;
+        let mut running = BTreeMap::new();
+        for t in response.topics {
+            for p in t.partitions {
+                let change = Reassignment { adding: p.adding_replicas, removing: p.removing_replicas };
+                running.insert(tp(&t.name, p.partition_index), change);
+            }
+        }
+        Ok(running)
     }
 }

@@ -2,21 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::group::{self, Committed, Group, Member};
-use super::{chosen, print_error};
+use bytestring::ByteString;
+use ottla_clients::admin::{GroupDescription, MemberDescription, OffsetAndMetadata, OffsetSpec};
+use ottla_common::TopicPartition;
+
+use super::{chosen, committed, describe_group, group_refusal, print_error};
 use crate::cluster::Cluster;
 use crate::error::{Result, failed};
-use crate::offsets::{LATEST, TopicPartition, list_offsets, partitions_of};
+use crate::offsets::{list_offsets, partitions_of};
 use crate::options::Options;
 use crate::output::{errln, out, outln};
 
 const MISSING: &str = "-";
 
-pub(super) fn run(cluster: &mut Cluster, options: &Options) -> Result {
+pub(super) fn run(cluster: &Cluster, options: &Options) -> Result {
     let verbose = options.has("verbose");
-    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
+    let mut groups: BTreeMap<String, GroupDescription> = BTreeMap::new();
     for id in chosen(cluster, options)? {
-        let described = group::describe(cluster, &id)?;
+        let described = describe_group(cluster, &id).map_err(group_refusal)?;
         groups.insert(id, described);
     }
     for (id, group) in &groups {
@@ -35,8 +38,8 @@ pub(super) fn run(cluster: &mut Cluster, options: &Options) -> Result {
 }
 
 /// Says what is odd about a group; whether there is anything more to print.
-fn should_print(id: &str, group: &Group, rows: usize) -> Result<bool> {
-    match group.state.as_str() {
+fn should_print(id: &str, group: &GroupDescription, rows: usize) -> Result<bool> {
+    match &*group.state {
         "Dead" => print_error(&format!("Consumer group '{id}' does not exist.")),
         "Empty" => errln!("\nConsumer group '{id}' has no active members."),
         "PreparingRebalance" | "CompletingRebalance" | "Assigning" | "Reconciling" => {
@@ -45,44 +48,45 @@ fn should_print(id: &str, group: &Group, rows: usize) -> Result<bool> {
         "Stable" => {}
         other => return failed(format!("Expected a valid consumer group state, but found '{other}'.")),
     }
-    Ok(group.state != "Dead" && rows > 0)
+    Ok(*group.state != *"Dead" && rows > 0)
 }
 
 /// One line of the table of offsets.
 struct Row {
     topic: String,
     partition: i32,
-    committed: Option<Committed>,
+    committed: Option<OffsetAndMetadata>,
     end: Option<i64>,
     consumer: String,
     host: String,
     client: String,
 }
 
-fn offset_rows(cluster: &mut Cluster, id: &str, group: &Group) -> Result<Vec<Row>> {
-    let committed = group::committed(cluster, id)?;
+fn offset_rows(cluster: &Cluster, id: &str, group: &GroupDescription) -> Result<Vec<Row>> {
+    let committed = committed(cluster, id)?;
     let assigned: BTreeSet<TopicPartition> =
         group.members.iter().flat_map(|m| m.assignment.clone()).collect();
-    let topics: BTreeSet<String> =
-        assigned.iter().chain(committed.keys()).map(|(topic, _)| topic.clone()).collect();
-    let topics: Vec<String> = topics.into_iter().collect();
-    let mut known = if topics.is_empty() { BTreeMap::new() } else { partitions_of(cluster, Some(&topics))? };
+    let topics: BTreeSet<&str> = assigned.iter().chain(committed.keys()).map(|p| &*p.topic).collect();
+    let mut known = partitions_of(cluster, Some(topics))?;
     known.retain(|partition, _| assigned.contains(partition) || committed.contains_key(partition));
-    let ends = list_offsets(cluster, &known, LATEST)?;
-    let row = |partition: &TopicPartition, owner: Option<&Member>| {
-        let text = |get: fn(&Member) -> &String| owner.map_or_else(|| MISSING.to_owned(), |m| get(m).clone());
+    let ends = list_offsets(cluster, &known, OffsetSpec::Latest)?;
+    let row = |partition: &TopicPartition, owner: Option<&MemberDescription>| {
+        let text = |get: fn(&MemberDescription) -> &ByteString| {
+            owner.map_or_else(|| MISSING.to_owned(), |m| get(m).to_string())
+        };
         Row {
-            topic: partition.0.clone(),
-            partition: partition.1,
-            committed: committed.get(partition).copied(),
-            end: ends.get(partition).and_then(|end| end.ok()).map(|end| end.offset),
-            consumer: text(|m| &m.id),
-            host: text(|m| &m.host),
+            topic: partition.topic.to_string(),
+            partition: partition.partition,
+            committed: committed.get(partition).cloned(),
+            end: ends.get(partition).and_then(|end| end.as_ref().ok()).copied(),
+            consumer: text(|m| &m.member_id),
+            host: text(|m| &m.client_host),
             client: text(|m| &m.client_id),
         }
     };
     // Members with most partitions come first, then what nobody reads.
-    let mut members: Vec<&Member> = group.members.iter().filter(|m| !m.assignment.is_empty()).collect();
+    let mut members: Vec<&MemberDescription> =
+        group.members.iter().filter(|m| !m.assignment.is_empty()).collect();
     members.sort_by_key(|member| std::cmp::Reverse(member.assignment.len()));
     let mut rows = Vec::new();
     for member in members {
@@ -128,13 +132,13 @@ fn print_offsets(id: &str, rows: &[Row], verbose: bool) {
         "CLIENT-ID",
     ]);
     for row in rows {
-        let current = row.committed.map(|committed| committed.offset);
+        let current = row.committed.as_ref().map(|committed| committed.offset);
         let lag = current.zip(row.end).map(|(current, end)| end - current);
         line([
             id,
             &row.topic,
             &row.partition.to_string(),
-            &or_missing(row.committed.and_then(|committed| committed.leader_epoch)),
+            &or_missing(row.committed.as_ref().and_then(|committed| committed.leader_epoch)),
             &or_missing(current),
             &or_missing(row.end),
             &or_missing(lag),
@@ -149,7 +153,7 @@ fn print_offsets(id: &str, rows: &[Row], verbose: bool) {
 /// `a:0,1;b:2`.
 fn assignment_text(partitions: &[TopicPartition]) -> String {
     let mut by_topic: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
-    for (topic, partition) in partitions {
+    for TopicPartition { topic, partition } in partitions {
         by_topic.entry(topic).or_default().push(*partition);
     }
     let topic = |(topic, mut ids): (&str, Vec<i32>)| {
@@ -161,19 +165,21 @@ fn assignment_text(partitions: &[TopicPartition]) -> String {
     if parts.is_empty() { MISSING.to_owned() } else { parts.join(";") }
 }
 
-fn print_members(id: &str, group: &Group, verbose: bool) -> Result {
-    if !should_print(id, group, group.members.len())? && group.state == "Dead" {
+fn print_members(id: &str, group: &GroupDescription, verbose: bool) -> Result {
+    if !should_print(id, group, group.members.len())? && *group.state == *"Dead" {
         return Ok(());
     }
     let members = &group.members;
     let group_width = width([id].into_iter());
-    let id_width = width(members.iter().map(|m| m.id.as_str()));
-    let instance_width = width(members.iter().map(|m| m.instance_id.as_str())).max(17);
-    let host_width = width(members.iter().map(|m| m.host.as_str()));
-    let client_width = width(members.iter().map(|m| m.client_id.as_str()));
-    let with_instance = members.iter().any(|member| !member.instance_id.is_empty());
+    let instance = |m: &'_ MemberDescription| m.group_instance_id.clone().unwrap_or_default();
+    let id_width = width(members.iter().map(|m| &*m.member_id));
+    let instance_width = members.iter().map(|m| instance(m).chars().count()).max().unwrap_or(0).max(17);
+    let host_width = width(members.iter().map(|m| &*m.client_host));
+    let client_width = width(members.iter().map(|m| &*m.client_id));
+    let with_instance = members.iter().any(|m| m.group_instance_id.is_some());
     let current: Vec<String> = members.iter().map(|m| assignment_text(&m.assignment)).collect();
-    let target: Vec<String> = members.iter().map(|m| assignment_text(&m.target)).collect();
+    let target: Vec<String> =
+        members.iter().map(|m| assignment_text(m.target_assignment.as_deref().unwrap_or_default())).collect();
     let current_width = width(current.iter().map(String::as_str)).max(20);
     let target_width = width(target.iter().map(String::as_str)).max(20);
     let migrating =
@@ -201,12 +207,12 @@ fn print_members(id: &str, group: &Group, verbose: bool) -> Result {
     outln!();
     for (i, member) in members.iter().enumerate() {
         let count = member.assignment.len().to_string();
-        lead([id, &member.id, &member.instance_id, &member.host, &member.client_id, &count]);
+        lead([id, &member.member_id, &instance(member), &member.client_host, &member.client_id, &count]);
         if verbose {
             rest([
-                &or_missing(member.epoch),
+                &or_missing(member.member_epoch),
                 &current[i],
-                &or_missing(group.assignment_epoch),
+                &or_missing(group.target_assignment_epoch),
                 &target[i],
                 &or_missing(member.upgraded),
             ]);
@@ -216,11 +222,11 @@ fn print_members(id: &str, group: &Group, verbose: bool) -> Result {
     Ok(())
 }
 
-fn print_state(cluster: &Cluster, id: &str, group: &Group, verbose: bool) -> Result {
+fn print_state(cluster: &Cluster, id: &str, group: &GroupDescription, verbose: bool) -> Result {
     if !should_print(id, group, 1)? {
         return Ok(());
     }
-    let node = cluster.nodes().iter().find(|node| node.id == group.coordinator);
+    let node = cluster.nodes().into_iter().find(|node| node.id == group.coordinator);
     let coordinator =
         node.map_or_else(|| MISSING.to_owned(), |n| format!("{}:{}  ({})", n.host, n.port, n.id));
     let coordinator_width = coordinator.len().max(25);
@@ -247,8 +253,8 @@ fn print_state(cluster: &Cluster, id: &str, group: &Group, verbose: bool) -> Res
         &coordinator,
         assignor,
         &group.state,
-        &or_missing(group.epoch),
-        &or_missing(group.assignment_epoch),
+        &or_missing(group.group_epoch),
+        &or_missing(group.target_assignment_epoch),
         &group.members.len().to_string(),
     ]);
     outln!();

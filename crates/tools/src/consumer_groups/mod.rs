@@ -2,20 +2,18 @@
 
 mod describe;
 mod duration;
-mod group;
 mod reset;
 
 use std::collections::BTreeMap;
 
-use ottla_common::ErrorCode;
-use ottla_protocol::messages::offset_delete_request::{
-    OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
-};
-use ottla_protocol::messages::{DeleteGroupsRequest, ListGroupsRequest, OffsetDeleteRequest};
+use ottla_clients::admin::{GroupDescription, OffsetAndMetadata};
+use ottla_clients::{ClientConfig, ClientError};
+use ottla_common::{ErrorCode, TopicPartition};
 
-use crate::cluster::{Cluster, check, default_message};
+use crate::client_config::read_properties;
+use crate::cluster::{Answer, Cluster, refusal};
 use crate::error::{Result, ToolError, usage};
-use crate::offsets::{TopicPartition, partitions_of};
+use crate::offsets::partitions_of;
 use crate::options::{Options, Parser, flag, maybe_value, value, value_or};
 use crate::output::{errln, out, outln};
 
@@ -80,20 +78,20 @@ pub(crate) fn run(args: &[String]) -> Result {
     }
     check_arguments(&options)?;
     let action = || -> Result {
-        let mut config = crate::cluster::read_properties(options.one("command-config")?)?;
-        let timeout = options.one("timeout")?.unwrap_or("5000").to_owned();
-        config.entry("default.api.timeout.ms".to_owned()).or_insert(timeout);
-        let mut cluster = Cluster::connect(options.required("bootstrap-server")?, &config)?;
+        let mut config = ClientConfig::from_iter(read_properties(options.one("command-config")?)?);
+        config.set("bootstrap.servers", options.required("bootstrap-server")?);
+        config.set_default("default.api.timeout.ms", options.one("timeout")?.unwrap_or("5000"));
+        let cluster = Cluster::connect(config)?;
         if options.has("list") {
-            list(&mut cluster, &options)
+            list(&cluster, &options)
         } else if options.has("describe") {
-            describe::run(&mut cluster, &options)
+            describe::run(&cluster, &options)
         } else if options.has("delete") {
-            delete(&mut cluster, &options)
+            delete(&cluster, &options)
         } else if options.has("reset-offsets") {
-            reset::run(&mut cluster, &options)
+            reset::run(&cluster, &options)
         } else {
-            delete_offsets(&mut cluster, &options)
+            delete_offsets(&cluster, &options)
         }
     };
     action().or_else(|error| match error {
@@ -180,55 +178,40 @@ fn check_arguments(options: &Options) -> Result {
 /// A group as `--list` shows it.
 struct Listed {
     id: String,
-    kind: String,
+    kind: &'static str,
     state: String,
 }
 
-fn listed(cluster: &mut Cluster, states: &[String], types: &[String]) -> Result<Vec<Listed>> {
-    let mut found = Vec::new();
-    for node in cluster.nodes().to_vec() {
-        let request = ListGroupsRequest {
-            states_filter: states.iter().map(|state| state.as_str().into()).collect(),
-            types_filter: types.iter().map(|kind| kind.as_str().into()).collect(),
-            ..ListGroupsRequest::default()
+fn listed(cluster: &Cluster, states: &[&str], types: &[&str]) -> Result<Vec<Listed>> {
+    let groups = cluster.wait(cluster.admin.list_groups(states, types))?.into_iter();
+    let consumers = groups.filter(|group| matches!(&*group.protocol_type, "" | "consumer"));
+    let listed = consumers.filter_map(|group| {
+        // Older brokers know one type only and do not name it.
+        let kind = match group.group_type.to_ascii_lowercase().as_str() {
+            "" | "classic" => "Classic",
+            "consumer" => "Consumer",
+            _ => return None,
         };
-        let response = cluster.node(node.id, &request)?;
-        check(response.error_code, None)?;
-        for group in response.groups {
-            let consumer = group.protocol_type.is_empty() || &*group.protocol_type == "consumer";
-            // Older brokers know one type only and do not name it.
-            let kind = match group.group_type.to_ascii_lowercase().as_str() {
-                "" | "classic" => "Classic".to_owned(),
-                "consumer" => "Consumer".to_owned(),
-                _ => continue,
-            };
-            if consumer {
-                found.push(Listed {
-                    id: group.group_id.to_string(),
-                    kind,
-                    state: group.group_state.to_string(),
-                });
-            }
-        }
-    }
-    Ok(found)
+        Some(Listed { id: group.group_id.to_string(), kind, state: group.state.to_string() })
+    });
+    Ok(listed.collect())
 }
 
 /// The groups that `--group` and `--all-groups` mean.
-fn chosen(cluster: &mut Cluster, options: &Options) -> Result<Vec<String>> {
+fn chosen(cluster: &Cluster, options: &Options) -> Result<Vec<String>> {
     if options.has("all-groups") {
         return Ok(listed(cluster, &[], &[])?.into_iter().map(|group| group.id).collect());
     }
     Ok(options.many("group").to_vec())
 }
 
-fn words(options: &Options, name: &str, valid: &[&str], what: &str) -> Result<Vec<String>> {
+fn words(options: &Options, name: &str, valid: &[&'static str], what: &str) -> Result<Vec<&'static str>> {
     let Some(text) = options.one(name)?.filter(|text| !text.is_empty()) else { return Ok(Vec::new()) };
     let mut words = Vec::new();
     for word in text.split(',').map(str::trim) {
         let plain = word.replace('_', "");
         match valid.iter().find(|known| known.eq_ignore_ascii_case(&plain)) {
-            Some(known) => words.push((*known).to_owned()),
+            Some(known) => words.push(*known),
             None => {
                 let valid = valid.join(", ");
                 return usage(format!("Invalid {what} list '{text}'. Valid {what} are: {valid}"));
@@ -238,7 +221,7 @@ fn words(options: &Options, name: &str, valid: &[&str], what: &str) -> Result<Ve
     Ok(words)
 }
 
-fn list(cluster: &mut Cluster, options: &Options) -> Result {
+fn list(cluster: &Cluster, options: &Options) -> Result {
     const STATES: &[&str] =
         &["PreparingRebalance", "CompletingRebalance", "Stable", "Dead", "Empty", "Assigning", "Reconciling"];
     let (with_type, with_state) = (options.has("type"), options.has("state"));
@@ -257,31 +240,20 @@ fn list(cluster: &mut Cluster, options: &Options) -> Result {
     };
     row("GROUP", "TYPE", "STATE");
     for group in &groups {
-        row(&group.id, &group.kind, &group.state);
+        row(&group.id, group.kind, &group.state);
     }
     Ok(())
 }
 
-fn delete(cluster: &mut Cluster, options: &Options) -> Result {
+fn delete(cluster: &Cluster, options: &Options) -> Result {
     let quoted =
         |names: &[String]| names.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
     let mut done = Vec::new();
     let mut refused = Vec::new();
     for group in chosen(cluster, options)? {
-        let result = cluster.group_coordinator(&group).and_then(|coordinator| {
-            let request = DeleteGroupsRequest {
-                groups_names: vec![group.as_str().into()],
-                ..DeleteGroupsRequest::default()
-            };
-            let response = cluster.node(coordinator, &request)?;
-            response
-                .results
-                .iter()
-                .try_for_each(|result| check_group(result.error_code, result.error_message.as_ref()))
-        });
-        match result {
+        match cluster.answer(cluster.admin.delete_group(&group)) {
             Ok(()) => done.push(group),
-            Err(error) => refused.push((group, error)),
+            Err(error) => refused.push((group, group_refusal(error))),
         }
     }
     if refused.is_empty() {
@@ -299,23 +271,29 @@ fn delete(cluster: &mut Cluster, options: &Options) -> Result {
 }
 
 /// Errors of groups are shown with the name of their class, as Java prints them.
-fn check_group(code: i16, message: Option<&bytestring::ByteString>) -> Result {
-    check(code, message).map_err(|error| {
-        let class = match ErrorCode::from_code(code) {
-            ErrorCode::GroupIdNotFound => "GroupIdNotFoundException",
-            ErrorCode::NonEmptyGroup => "GroupNotEmptyException",
-            ErrorCode::InvalidGroupId => "InvalidGroupIdException",
-            ErrorCode::NotCoordinator => "NotCoordinatorException",
-            _ => return error,
-        };
-        ToolError::Failed(format!("org.apache.kafka.common.errors.{class}: {error}"))
-    })
+fn group_refusal(error: ClientError) -> ToolError {
+    let class = match error.code() {
+        Some(ErrorCode::GroupIdNotFound) => "GroupIdNotFoundException",
+        Some(ErrorCode::NonEmptyGroup) => "GroupNotEmptyException",
+        Some(ErrorCode::InvalidGroupId) => "InvalidGroupIdException",
+        Some(ErrorCode::NotCoordinator) => "NotCoordinatorException",
+        _ => return refusal(error),
+    };
+    ToolError::Failed(format!("org.apache.kafka.common.errors.{class}: {}", refusal(error)))
+}
+
+fn describe_group(cluster: &Cluster, id: &str) -> Answer<GroupDescription> {
+    cluster.answer(cluster.admin.describe_group(id))
+}
+
+/// All offsets that a group has committed.
+fn committed(cluster: &Cluster, id: &str) -> Result<BTreeMap<TopicPartition, OffsetAndMetadata>> {
+    cluster.answer(cluster.admin.list_group_offsets(id, None)).map_err(group_refusal)
 }
 
 /// Reads `topic` and `topic:0,1`; the partitions of the former come from the cluster.
-fn parse_topics(cluster: &mut Cluster, topics: &[String]) -> Result<Vec<TopicPartition>> {
+fn parse_topics(cluster: &Cluster, topics: &[String]) -> Result<Vec<TopicPartition>> {
     let mut partitions = Vec::new();
-    let whole: Vec<String> = topics.iter().filter(|topic| !topic.contains(':')).cloned().collect();
     for topic in topics.iter().filter(|topic| topic.contains(':')) {
         let Some((name, ids)) =
             topic.split_once(':').filter(|(_, ids)| !ids.is_empty() && !ids.contains(':'))
@@ -324,79 +302,68 @@ fn parse_topics(cluster: &mut Cluster, topics: &[String]) -> Result<Vec<TopicPar
         };
         for id in ids.split(',') {
             match id.parse() {
-                Ok(id) => partitions.push((name.to_owned(), id)),
+                Ok(id) => partitions.push(TopicPartition::new(name, id)),
                 Err(_) => {
                     return usage(format!("Invalid partition '{id}' specified in topic arg '{topic}''"));
                 }
             }
         }
     }
-    if !whole.is_empty() {
-        let known = partitions_of(cluster, Some(&whole))?;
-        if let Some(missing) = whole.iter().find(|name| !known.keys().any(|(topic, _)| topic == *name)) {
-            return Err(ToolError::Failed(format!(
-                "org.apache.kafka.common.errors.UnknownTopicOrPartitionException: {} ({missing})",
-                default_message(ErrorCode::UnknownTopicOrPartition)
-            )));
-        }
-        partitions.extend(known.into_keys());
+    let whole = || topics.iter().map(String::as_str).filter(|topic| !topic.contains(':'));
+    let known = partitions_of(cluster, Some(whole()))?;
+    if let Some(missing) = whole().find(|name| !known.keys().any(|known| *known.topic == **name)) {
+        let error = ClientError::api(missing, ErrorCode::UnknownTopicOrPartition, None);
+        return Err(ToolError::Failed(format!(
+            "org.apache.kafka.common.errors.UnknownTopicOrPartitionException: {} ({missing})",
+            refusal(error)
+        )));
     }
+    partitions.extend(known.into_keys());
     Ok(partitions)
 }
 
 /// Parts `topic` arguments into those that exist (or name their partitions) and those that do not.
-fn present_topics(cluster: &mut Cluster, topics: &[String]) -> Result<(Vec<String>, Vec<String>)> {
-    let whole: Vec<String> = topics.iter().filter(|topic| !topic.contains(':')).cloned().collect();
-    let known = if whole.is_empty() { BTreeMap::new() } else { partitions_of(cluster, Some(&whole))? };
-    let is_known = |name: &String| name.contains(':') || known.keys().any(|(topic, _)| topic == name);
+fn present_topics(cluster: &Cluster, topics: &[String]) -> Result<(Vec<String>, Vec<String>)> {
+    let whole = topics.iter().map(String::as_str).filter(|topic| !topic.contains(':'));
+    let known = partitions_of(cluster, Some(whole))?;
+    let is_known = |name: &String| name.contains(':') || known.keys().any(|known| *known.topic == **name);
     Ok(topics.iter().cloned().partition(is_known))
 }
 
-fn delete_offsets(cluster: &mut Cluster, options: &Options) -> Result {
+fn delete_offsets(cluster: &Cluster, options: &Options) -> Result {
     let group = options.required("group")?;
     let (present, missing) = present_topics(cluster, options.many("topic"))?;
     let partitions = parse_topics(cluster, &present)?;
-    let mut by_topic: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
-    for (topic, partition) in &partitions {
-        by_topic.entry(topic).or_default().push(*partition);
-    }
-    let partition = |index: &i32| OffsetDeleteRequestPartition { partition_index: *index };
-    let topic = |(name, indexes): (&str, Vec<i32>)| OffsetDeleteRequestTopic {
-        name: name.into(),
-        partitions: indexes.iter().map(partition).collect(),
-    };
-    let request =
-        OffsetDeleteRequest { group_id: group.into(), topics: by_topic.into_iter().map(topic).collect() };
-    let coordinator = cluster.group_coordinator(group)?;
-    let response = cluster.node(coordinator, &request)?;
-    let whole = ErrorCode::from_code(response.error_code);
-    let mut results: BTreeMap<TopicPartition, ErrorCode> =
-        partitions.iter().map(|partition| (partition.clone(), whole)).collect();
-    for topic in &response.topics {
-        for partition in &topic.partitions {
-            let key = (topic.name.to_string(), partition.partition_index);
-            results.insert(key, ErrorCode::from_code(partition.error_code));
+    let unknown = |topic: &String| ClientError::api(topic, ErrorCode::UnknownTopicOrPartition, None);
+    let mut results: BTreeMap<TopicPartition, Answer<()>> = BTreeMap::new();
+    match cluster.answer(cluster.admin.delete_group_offsets(group, &partitions)) {
+        Ok(outcomes) => {
+            results.extend(outcomes);
+            if results.values().any(|outcome| outcome.is_err()) {
+                print_error("Encountered some partition-level error, see the follow-up details.");
+            } else {
+                outln!("Request succeeded for deleting offsets from group {group}.");
+            }
         }
+        Err(error) if error.code().is_some() => {
+            results.extend(partitions.into_iter().map(|partition| (partition, Err(error.clone()))));
+            print_error(&refusal(error).to_string());
+        }
+        Err(error) => return Err(refusal(error)),
     }
-    results.extend(missing.into_iter().map(|topic| ((topic, -1), ErrorCode::UnknownTopicOrPartition)));
-    if !whole.is_none() {
-        print_error(&default_message(whole));
-    } else if results.iter().any(|((_, partition), code)| *partition >= 0 && !code.is_none()) {
-        print_error("Encountered some partition-level error, see the follow-up details.");
-    } else {
-        outln!("Request succeeded for deleting offsets from group {group}.");
-    }
-    let width = results.keys().map(|(topic, _)| topic.len()).max().unwrap_or(0).max(15);
+    results
+        .extend(missing.iter().map(|topic| (TopicPartition::new(topic.as_str(), -1), Err(unknown(topic)))));
+    let width = results.keys().map(|partition| partition.topic.len()).max().unwrap_or(0).max(15);
     out!("\n{:<width$} {:<10} {:<15}", "TOPIC", "PARTITION", "STATUS");
-    for ((topic, partition), code) in results {
-        let status = match (code, partition) {
-            (ErrorCode::None, _) => "Successful".to_owned(),
-            // A topic that is not there fails earlier in Java's tool, which then shows the class too.
-            (code, -1) => format!(
-                "Error: org.apache.kafka.common.errors.UnknownTopicOrPartitionException: {}",
-                default_message(code)
-            ),
-            (code, _) => format!("Error: {}", default_message(code)),
+    for (TopicPartition { topic, partition }, outcome) in results {
+        // A topic that is not there fails earlier in Java's tool, which then shows the class too.
+        let class = match partition {
+            -1 => "org.apache.kafka.common.errors.UnknownTopicOrPartitionException: ",
+            _ => "",
+        };
+        let status = match outcome {
+            Ok(()) => "Successful".to_owned(),
+            Err(error) => format!("Error: {class}{}", refusal(error)),
         };
         let partition = if partition < 0 { "-".to_owned() } else { partition.to_string() };
         out!("\n{topic:<width$} {partition:<10} {status:<15}");

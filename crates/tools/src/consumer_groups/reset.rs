@@ -3,33 +3,29 @@
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ottla_common::ErrorCode;
-use ottla_protocol::messages::OffsetCommitRequest;
-use ottla_protocol::messages::offset_commit_request::{
-    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
-};
+use ottla_clients::admin::{OffsetAndMetadata, OffsetSpec};
+use ottla_common::{ErrorCode, TopicPartition};
 
 use super::duration::{parse_datetime, parse_duration};
-use super::{chosen, group, parse_topics, print_error};
-use crate::cluster::{Cluster, default_message};
+use super::{chosen, committed, describe_group, group_refusal, parse_topics, print_error};
+use crate::cluster::{Cluster, refusal};
 use crate::error::{Result, failed, usage};
-use crate::offsets::{EARLIEST, LATEST, PartitionInfo, TopicPartition, list_offsets, name_of, partitions_of};
+use crate::offsets::{Leaders, list_offsets, partitions_of};
 use crate::options::Options;
 use crate::output::{errln, out, outln};
 
 type Offsets = BTreeMap<TopicPartition, i64>;
-type Known = BTreeMap<TopicPartition, PartitionInfo>;
 
-pub(super) fn run(cluster: &mut Cluster, options: &Options) -> Result {
+pub(super) fn run(cluster: &Cluster, options: &Options) -> Result {
     let mut plans: BTreeMap<String, Offsets> = BTreeMap::new();
     for id in chosen(cluster, options)? {
-        let state = match group::describe(cluster, &id) {
+        let state = match describe_group(cluster, &id) {
             Ok(group) => group.state,
             // A group that does not exist yet may be given offsets.
-            Err(error) if error.to_string().contains("GroupIdNotFoundException") => "Dead".to_owned(),
-            Err(error) => return Err(error),
+            Err(error) if error.code() == Some(ErrorCode::GroupIdNotFound) => "Dead".into(),
+            Err(error) => return Err(group_refusal(error)),
         };
-        if !matches!(state.as_str(), "Empty" | "Dead") {
+        if !matches!(&*state, "Empty" | "Dead") {
             print_error(&format!(
                 "Assignments can only be reset if the group '{id}' is inactive, but the current state is {state}."
             ));
@@ -50,9 +46,9 @@ pub(super) fn run(cluster: &mut Cluster, options: &Options) -> Result {
     Ok(())
 }
 
-fn partitions_to_reset(cluster: &mut Cluster, options: &Options, id: &str) -> Result<Vec<TopicPartition>> {
+fn partitions_to_reset(cluster: &Cluster, options: &Options, id: &str) -> Result<Vec<TopicPartition>> {
     if options.has("all-topics") {
-        return Ok(group::committed(cluster, id)?.into_keys().collect());
+        return Ok(committed(cluster, id)?.into_keys().collect());
     }
     if options.has("topic") {
         return parse_topics(cluster, options.many("topic"));
@@ -64,49 +60,43 @@ fn partitions_to_reset(cluster: &mut Cluster, options: &Options, id: &str) -> Re
 }
 
 /// Leaders of these partitions, all of which must exist and have one.
-fn known(cluster: &mut Cluster, partitions: &[TopicPartition]) -> Result<Known> {
-    if partitions.is_empty() {
-        return Ok(Known::new());
-    }
-    let mut topics: Vec<String> = partitions.iter().map(|(topic, _)| topic.clone()).collect();
-    topics.sort();
-    topics.dedup();
-    let mut known = partitions_of(cluster, Some(&topics))?;
+fn known(cluster: &Cluster, partitions: &[TopicPartition]) -> Result<Leaders> {
+    let mut known = partitions_of(cluster, Some(partitions.iter().map(|partition| &*partition.topic)))?;
     let refuse = |wrong: Vec<String>, what: &str| match wrong.is_empty() {
         true => Ok(()),
         false => failed(format!("The partitions \"{}\" {what}", wrong.join(","))),
     };
-    refuse(partitions.iter().filter(|p| !known.contains_key(*p)).map(name_of).collect(), "do not exist")?;
+    refuse(
+        partitions.iter().filter(|p| !known.contains_key(*p)).map(ToString::to_string).collect(),
+        "do not exist",
+    )?;
     known.retain(|partition, _| partitions.contains(partition));
-    let leaderless = known.iter().filter(|(_, info)| info.leader < 0);
-    refuse(leaderless.map(|(partition, _)| name_of(partition)).collect(), "have no leader")?;
+    let leaderless = known.iter().filter(|(_, leader)| leader.is_none());
+    refuse(leaderless.map(|(partition, _)| partition.to_string()).collect(), "have no leader")?;
     Ok(known)
 }
 
-fn offsets_at(cluster: &mut Cluster, known: &Known, timestamp: i64) -> Result<Offsets> {
-    let mut offsets = Offsets::new();
-    for (partition, listed) in list_offsets(cluster, known, timestamp)? {
-        match listed {
-            Ok(listed) => drop(offsets.insert(partition, listed.offset)),
-            Err(code) => {
-                return failed(format!("{}: {}", name_of(&partition), default_message(code)));
-            }
-        }
-    }
-    Ok(offsets)
+fn offsets_at(cluster: &Cluster, leaders: &Leaders, spec: OffsetSpec) -> Result<Offsets> {
+    let listed = list_offsets(cluster, leaders, spec)?.into_iter();
+    listed
+        .map(|(partition, listed)| match listed {
+            Ok(offset) => Ok((partition, offset)),
+            Err(error) => failed(format!("{partition}: {}", refusal(error))),
+        })
+        .collect()
 }
 
-fn plan(cluster: &mut Cluster, options: &Options, id: &str) -> Result<Offsets> {
+fn plan(cluster: &Cluster, options: &Options, id: &str) -> Result<Offsets> {
     let partitions = partitions_to_reset(cluster, options, id)?;
     let leaders = known(cluster, &partitions)?;
     if let Some(offset) = options.number::<i64>("to-offset")? {
         return within_range(cluster, partitions.into_iter().map(|partition| (partition, offset)).collect());
     }
     if options.has("to-earliest") {
-        return offsets_at(cluster, &leaders, EARLIEST);
+        return offsets_at(cluster, &leaders, OffsetSpec::Earliest);
     }
     if options.has("to-latest") {
-        return offsets_at(cluster, &leaders, LATEST);
+        return offsets_at(cluster, &leaders, OffsetSpec::Latest);
     }
     if let Some(shift) = options.number::<i64>("shift-by")? {
         return shifted(cluster, id, &partitions, shift);
@@ -137,24 +127,23 @@ fn plan(cluster: &mut Cluster, options: &Options, id: &str) -> Result<Offsets> {
 }
 
 /// Offsets outside of a log become its nearest end.
-fn within_range(cluster: &mut Cluster, wanted: Offsets) -> Result<Offsets> {
+fn within_range(cluster: &Cluster, wanted: Offsets) -> Result<Offsets> {
     let partitions: Vec<_> = wanted.keys().cloned().collect();
     let leaders = known(cluster, &partitions)?;
-    let starts = offsets_at(cluster, &leaders, EARLIEST)?;
-    let ends = offsets_at(cluster, &leaders, LATEST)?;
+    let starts = offsets_at(cluster, &leaders, OffsetSpec::Earliest)?;
+    let ends = offsets_at(cluster, &leaders, OffsetSpec::Latest)?;
     let mut result = Offsets::new();
     for (partition, offset) in wanted {
         let (start, end) =
             (starts.get(&partition).copied().unwrap_or(0), ends.get(&partition).copied().unwrap_or(0));
-        let name = name_of(&partition);
         let fitting = if offset > end {
             errln!(
-                "New offset ({offset}) is higher than latest offset for topic partition {name}. Value will be set to {end}."
+                "New offset ({offset}) is higher than latest offset for topic partition {partition}. Value will be set to {end}."
             );
             end
         } else if offset < start {
             errln!(
-                "New offset ({offset}) is lower than earliest offset for topic partition {name}. Value will be set to {start}."
+                "New offset ({offset}) is lower than earliest offset for topic partition {partition}. Value will be set to {start}."
             );
             start
         } else {
@@ -165,14 +154,13 @@ fn within_range(cluster: &mut Cluster, wanted: Offsets) -> Result<Offsets> {
     Ok(result)
 }
 
-fn shifted(cluster: &mut Cluster, id: &str, partitions: &[TopicPartition], shift: i64) -> Result<Offsets> {
-    let committed = group::committed(cluster, id)?;
+fn shifted(cluster: &Cluster, id: &str, partitions: &[TopicPartition], shift: i64) -> Result<Offsets> {
+    let committed = committed(cluster, id)?;
     let mut wanted = Offsets::new();
     for partition in partitions {
         let Some(current) = committed.get(partition) else {
             return usage(format!(
-                "Cannot shift offset for partition {} since there is no current committed offset",
-                name_of(partition)
+                "Cannot shift offset for partition {partition} since there is no current committed offset"
             ));
         };
         wanted.insert(partition.clone(), current.offset.saturating_add(shift));
@@ -180,25 +168,25 @@ fn shifted(cluster: &mut Cluster, id: &str, partitions: &[TopicPartition], shift
     within_range(cluster, wanted)
 }
 
-fn at_time(cluster: &mut Cluster, leaders: &Known, timestamp: i64) -> Result<Offsets> {
-    let mut offsets = offsets_at(cluster, leaders, timestamp)?;
-    let none: Known =
+fn at_time(cluster: &Cluster, leaders: &Leaders, timestamp: i64) -> Result<Offsets> {
+    let mut offsets = offsets_at(cluster, leaders, OffsetSpec::ForTimestamp(timestamp))?;
+    let none: Leaders =
         leaders.iter().filter(|(p, _)| offsets.get(*p) == Some(&-1)).map(|(p, i)| (p.clone(), *i)).collect();
-    for (topic, partition) in none.keys() {
+    for TopicPartition { topic, partition } in none.keys() {
         outln!(
             "\nWarn: Partition {partition} from topic {topic} is empty. Falling back to latest known offset."
         );
     }
-    offsets.extend(offsets_at(cluster, &none, LATEST)?);
+    offsets.extend(offsets_at(cluster, &none, OffsetSpec::Latest)?);
     Ok(offsets)
 }
 
-fn current(cluster: &mut Cluster, id: &str, partitions: &[TopicPartition]) -> Result<Offsets> {
-    let committed = group::committed(cluster, id)?;
+fn current(cluster: &Cluster, id: &str, partitions: &[TopicPartition]) -> Result<Offsets> {
+    let committed = committed(cluster, id)?;
     let (with, without): (Vec<_>, Vec<_>) =
         partitions.iter().cloned().partition(|p| committed.contains_key(p));
     let leaders = known(cluster, &without)?;
-    let mut offsets = offsets_at(cluster, &leaders, LATEST)?;
+    let mut offsets = offsets_at(cluster, &leaders, OffsetSpec::Latest)?;
     offsets.extend(with.into_iter().map(|partition| {
         let offset = committed.get(&partition).map_or(0, |committed| committed.offset);
         (partition, offset)
@@ -207,7 +195,7 @@ fn current(cluster: &mut Cluster, id: &str, partitions: &[TopicPartition]) -> Re
 }
 
 /// Lines of `topic,partition,offset` for one group, or of `group,topic,partition,offset`.
-fn from_file(cluster: &mut Cluster, options: &Options, id: &str, path: &str) -> Result<Offsets> {
+fn from_file(cluster: &Cluster, options: &Options, id: &str, path: &str) -> Result<Offsets> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => return failed(format!("{path}: {error}")),
@@ -227,7 +215,7 @@ fn from_file(cluster: &mut Cluster, options: &Options, id: &str, path: &str) -> 
             return failed(format!("{path}: `{line}` is not of the form [group,]topic,partition,offset"));
         };
         if group == id {
-            wanted.insert((topic.to_owned(), partition), offset);
+            wanted.insert(TopicPartition::new(topic, partition), offset);
         }
     }
     if wanted.is_empty() {
@@ -237,46 +225,20 @@ fn from_file(cluster: &mut Cluster, options: &Options, id: &str, path: &str) -> 
     within_range(cluster, wanted)
 }
 
-fn commit(cluster: &mut Cluster, id: &str, plan: &Offsets) -> Result {
+fn commit(cluster: &Cluster, id: &str, plan: &Offsets) -> Result {
     if plan.is_empty() {
         return Ok(());
     }
-    let ids: BTreeMap<String, ottla_common::Uuid> =
-        group::topic_names(cluster)?.into_iter().map(|(id, name)| (name, id)).collect();
-    let mut topics: BTreeMap<&str, Vec<OffsetCommitRequestPartition>> = BTreeMap::new();
-    for ((topic, partition), offset) in plan {
-        topics.entry(topic).or_default().push(OffsetCommitRequestPartition {
-            partition_index: *partition,
-            committed_offset: *offset,
-            committed_metadata: Some(bytestring::ByteString::new()),
-            ..OffsetCommitRequestPartition::default()
-        });
-    }
-    let topic = |(name, partitions): (&str, Vec<_>)| OffsetCommitRequestTopic {
-        name: name.into(),
-        topic_id: ids.get(name).copied().unwrap_or_default(),
-        partitions,
-        ..OffsetCommitRequestTopic::default()
-    };
-    let request = OffsetCommitRequest {
-        group_id: id.into(),
-        generation_id_or_member_epoch: -1,
-        topics: topics.into_iter().map(topic).collect(),
-        ..OffsetCommitRequest::default()
-    };
-    let coordinator = cluster.group_coordinator(id)?;
-    let response = cluster.node(coordinator, &request)?;
-    for topic in &response.topics {
-        for partition in &topic.partitions {
-            let code = ErrorCode::from_code(partition.error_code);
-            if !code.is_none() {
-                return failed(format!(
-                    "Failed altering group offsets for the following partitions: [{}-{}] ({})",
-                    topic.name,
-                    partition.partition_index,
-                    default_message(code)
-                ));
-            }
+    let offsets = plan
+        .iter()
+        .map(|(partition, offset)| (partition.clone(), OffsetAndMetadata::from(*offset)))
+        .collect();
+    for (partition, outcome) in cluster.wait(cluster.admin.alter_group_offsets(id, &offsets))? {
+        if let Err(error) = outcome {
+            return failed(format!(
+                "Failed altering group offsets for the following partitions: [{partition}] ({})",
+                refusal(error)
+            ));
         }
     }
     Ok(())
@@ -285,7 +247,7 @@ fn commit(cluster: &mut Cluster, id: &str, plan: &Offsets) -> Result {
 fn export(plans: &BTreeMap<String, Offsets>, options: &Options) {
     let single = options.many("group").len() == 1;
     for (id, plan) in plans {
-        for ((topic, partition), offset) in plan {
+        for (TopicPartition { topic, partition }, offset) in plan {
             let group = if single { String::new() } else { format!("{id},") };
             outln!("{group}{topic},{partition},{offset}");
         }
@@ -297,12 +259,12 @@ fn print(plans: &BTreeMap<String, Offsets>) {
     let width = |least: usize, texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0).max(least);
     let group_width = width(15, &mut plans.keys().map(String::len));
     let topic_width =
-        width(15, &mut plans.values().flat_map(|plan| plan.keys().map(|(topic, _)| topic.len())));
+        width(15, &mut plans.values().flat_map(|plan| plan.keys().map(|partition| partition.topic.len())));
     if !plans.is_empty() {
         out!("\n{:<group_width$} {:<topic_width$} {:<10} {}", "GROUP", "TOPIC", "PARTITION", "NEW-OFFSET");
     }
     for (id, plan) in plans {
-        for ((topic, partition), offset) in plan {
+        for (TopicPartition { topic, partition }, offset) in plan {
             out!("\n{id:<group_width$} {topic:<topic_width$} {partition:<10} {offset}");
         }
     }
