@@ -44,7 +44,7 @@ impl ControllerNode {
     ) -> Result<Self, StartError> {
         let options = QuorumControllerOptions {
             config: controller_config(config, storage, raft),
-            schema: Arc::new(NodeConfigSchema(config.clone())),
+            schema: Arc::new(NodeConfigSchema::new(config.clone())),
             bootstrap: bootstrap_metadata(fs.as_ref(), Path::new(&config.metadata_log_dir))?,
             quorum: Arc::new(raft.clone()),
             time: time.clone(),
