@@ -5,7 +5,8 @@
 //! snappy and zstd, whose libraries are the same or agree. With gzip and lz4 headers and frames are Java's,
 //! but the data inside is another encoder's and differs; each side reads the other's.
 //!
-//! Formats v0 and v1, which Kafka 4 no longer writes (KIP-724), are refused.
+//! Formats v0 and v1, which Kafka 4 no longer writes (KIP-724), are refused everywhere but in
+//! [`LegacyMessage`], for old logs.
 
 mod batch;
 mod builder;
@@ -13,6 +14,7 @@ mod compression;
 mod control;
 mod error;
 mod header;
+mod legacy;
 mod memory_records;
 mod record;
 mod transferable;
@@ -28,6 +30,7 @@ pub use header::{
     NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP, RECORD_BATCH_OVERHEAD, RecordBatchHeader, TimestampType,
     decrement_sequence, increment_sequence, peek_batch_size,
 };
+pub use legacy::{LegacyHeader, LegacyMessage, peek_log_entry_size};
 pub use memory_records::{Batches, BatchesMut, MemoryRecords, batches_mut};
 pub use record::{
     BatchRecords, Header, Headers, OwnedRecord, OwnedRecords, Record, RecordHeader, RecordIter, SimpleRecord,
