@@ -1,4 +1,6 @@
-//! What the targets for messages share.
+//! What the targets share.
+
+mod bounded_memory;
 
 use bytes::Bytes;
 use ottla_protocol::registry::{MESSAGES, MessageInfo};

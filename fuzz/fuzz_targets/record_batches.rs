@@ -1,6 +1,7 @@
 #![no_main]
 
 use bytes::Bytes;
+use ottla_fuzz as _; // its allocator
 use ottla_record::{CompressionType, ControlRecordType, DecompressionLimits, MemoryRecords, RecordBatch};
 
 const LIMITS: DecompressionLimits = DecompressionLimits::bytes(1 << 20);

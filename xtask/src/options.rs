@@ -1,5 +1,7 @@
 //! What the command line asks of `test` and `soak`.
 
+use std::time::Duration;
+
 use anyhow::{Result, bail};
 
 use crate::server::Side;
@@ -8,7 +10,10 @@ use crate::server::Side;
 pub const PARTS: &[&str] = &[
     "house",
     "unit",
+    "simulation",
+    "fuzz",
     "figures",
+    "clients",
     "java",
     "tools",
     "kafkajs",
@@ -33,13 +38,29 @@ pub struct Counts {
     pub half_open: usize,
     /// Hostile frames for each version of each API.
     pub frames_per_version: u32,
+    /// Simulated quorums, all seeds together.
+    pub simulation: Duration,
+    /// Fuzzing, each target.
+    pub fuzz: Duration,
 }
 
 impl Counts {
     /// Small enough for every commit.
-    pub const TEST: Self = Self { crashes: 4, half_open: 10_000, frames_per_version: 12 };
+    pub const TEST: Self = Self {
+        crashes: 4,
+        half_open: 10_000,
+        frames_per_version: 12,
+        simulation: Duration::from_secs(10),
+        fuzz: Duration::from_secs(10),
+    };
     /// The full counts.
-    pub const SOAK: Self = Self { crashes: 50, half_open: 10_000, frames_per_version: 200 };
+    pub const SOAK: Self = Self {
+        crashes: 50,
+        half_open: 10_000,
+        frames_per_version: 200,
+        simulation: Duration::from_secs(600),
+        fuzz: Duration::from_secs(3_600),
+    };
 }
 
 /// The wishes.

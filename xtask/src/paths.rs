@@ -18,6 +18,11 @@ pub fn interop() -> PathBuf {
     target().join("interop")
 }
 
+/// Fuzz targets, their corpora and what they found.
+pub fn fuzz() -> PathBuf {
+    target().join("fuzz")
+}
+
 /// Kafka's jars.
 pub fn jars() -> PathBuf {
     interop().join("jars")

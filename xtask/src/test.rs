@@ -9,11 +9,12 @@ use crate::options::Options;
 use crate::report::Report;
 use crate::server::Side;
 use crate::setup::{self, Parts};
-use crate::{crash, figures, hostile, interop, pagos, paths, same_disk, unit, verify};
+use crate::{crash, figures, fuzz, hostile, interop, pagos, paths, same_disk, unit, verify};
 
 /// Parts that need a running server.
 const SERVERS: &[&str] = &[
     "figures",
+    "clients",
     "java",
     "tools",
     "kafkajs",
@@ -46,6 +47,14 @@ pub fn run(options: &Options) -> Result<bool> {
         report.section("cargo test");
         unit::run(&mut report)?;
     }
+    if options.wants("simulation") {
+        report.section("Simulated quorums");
+        unit::simulation(&mut report, options)?;
+    }
+    if options.wants("fuzz") {
+        report.section("Fuzzing");
+        fuzz::run(&mut report, options);
+    }
     if options.wants_any(SERVERS) && build(&mut report, options)? {
         servers(&mut report, options, &parts);
     }
@@ -72,6 +81,10 @@ fn servers(report: &mut Report, options: &Options, parts: &Parts) {
     if options.wants("figures") {
         report.section("Start, memory, size");
         figures::run(report, options, parts);
+    }
+    if options.wants("clients") {
+        report.section("Own client");
+        unit::clients(report, options, parts);
     }
     report.section(&format!("Clients against {}", options.against));
     interop::run(report, options, parts);

@@ -11,6 +11,9 @@
 mod cluster;
 mod disk;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
 use cluster::{Cluster, Trouble};
 
 fn run(seed: u64, nodes: i32, steps: usize) {
@@ -60,14 +63,43 @@ fn without_trouble_the_first_leader_stays() {
     cluster.run_until_settled();
 }
 
-/// `OTTLA_SIM_SEEDS=1000..2000 cargo test -p ottla-raft --test simulation -- --ignored` looks further.
+/// `OTTLA_SIM_SEEDS=1000..2000 cargo test -p ottla-raft --test simulation -- --ignored` looks further, and
+/// with `OTTLA_SIM_SECONDS` it looks no longer than that.
 #[test]
 #[ignore = "as long as one likes"]
 fn more_seeds() {
     let range = std::env::var("OTTLA_SIM_SEEDS").unwrap_or_else(|_| "1000..2000".to_owned());
     let (from, to) = range.split_once("..").expect("a range of seeds");
-    for seed in from.parse().expect("a seed")..to.parse::<u64>().expect("a seed") {
-        println!("seed {seed}");
-        run(seed, 1 + (seed % 5) as i32, 5_000);
+    let (from, to): (u64, u64) = (from.parse().expect("a seed"), to.parse().expect("a seed"));
+    let seconds = std::env::var("OTTLA_SIM_SECONDS").map_or(u64::MAX, |text| text.parse().expect("seconds"));
+    let start = Instant::now();
+    let next = AtomicU64::new(from);
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while start.elapsed().as_secs() < seconds {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= to {
+                        break;
+                    }
+                    let told = ToldWhenItFails(seed);
+                    run(seed, 1 + (seed % 5) as i32, 5_000);
+                    drop(told);
+                }
+            });
+        }
+    });
+    let runs = next.into_inner().min(to) - from;
+    println!("{runs} seeds from {from} in {} s", start.elapsed().as_secs());
+}
+
+/// Says how to see a failure again.
+struct ToldWhenItFails(u64);
+
+impl Drop for ToldWhenItFails {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("seed {0} failed: OTTLA_SIM_SEEDS={0}..{1} runs it alone", self.0, self.0 + 1);
+        }
     }
 }
