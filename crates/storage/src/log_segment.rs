@@ -421,8 +421,9 @@ impl LogSegment {
     pub(crate) fn create_indexes(&self) -> io::Result<()> {
         let mut state = self.state.lock();
         let indexes = self.indexes(&mut state)?;
-        indexes.offset.trim()?;
-        indexes.time.trim()
+        // Opened again by the first entry: a partition nobody writes to costs one descriptor, as in Kafka.
+        indexes.offset.close()?;
+        indexes.time.close()
     }
 
     fn append_last_time_entry(&self, state: &mut State) -> io::Result<()> {
