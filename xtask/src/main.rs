@@ -3,6 +3,7 @@
 #![allow(unreachable_pub)]
 
 mod batch;
+mod bench;
 mod clients;
 mod codegen;
 mod crash;
@@ -41,6 +42,8 @@ const HELP: &str = "cargo xtask COMMAND
   test      everything that must hold: house rules, unit tests, real clients, crashes
             [--against kafka|ottla] [--only PART,...]
   soak      the same at full counts
+  bench     Ottla beside Apache Kafka and the floor [--quick] [--cell ID,...] [--rounds N]
+            [--brokers ottla,floor,kafka,kafka-2-2]; docs/benchmarks.md
   verify    house rules only: fmt, clippy, tidy, fresh generated code
   fix       lets fmt, clippy and codegen write
   codegen   Rust from the message schemas [--check]
@@ -66,6 +69,7 @@ fn run(args: &[String]) -> Result<bool> {
         "soak" => test::run(&Options::parse(rest, Counts::SOAK)?),
         "verify" => verify::run(),
         "fix" => verify::fix(),
+        "bench" => bench::run(rest),
         "codegen" => codegen::run(rest).map(|()| true),
         "schemas" => schemas::run(rest).map(|()| true),
         "help" | "--help" | "-h" => {

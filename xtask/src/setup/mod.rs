@@ -44,6 +44,11 @@ fn nothing() -> Parts {
     Parts { java: none(), kafkajs: none(), confluent_javascript: none(), kcat: none(), python: none() }
 }
 
+/// Only Kafka's jars and the tests' classes.
+pub fn kafka() -> Result<()> {
+    java::prepare()
+}
+
 impl Pending {
     /// Waits for the set-up.
     pub fn finish(self) -> Result<Parts> {

@@ -1,0 +1,55 @@
+//! N1: what many partitions cost to make, to have and to use.
+
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::bench::run::{Figures, Run, figure, number};
+
+/// Making them.
+pub const CREATE: &str = "create, µs for each partition";
+/// Having them.
+pub const MEMORY: &str = "memory, KiB for each idle partition";
+
+/// How many.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// Topics.
+    pub topics: usize,
+    /// Partitions of each.
+    pub partitions: usize,
+}
+
+/// Creates, idles, produces round robin.
+pub fn run(run: &Run<'_>, shape: &Shape) -> Result<Figures> {
+    let place = run.place(&[])?;
+    let server = place.start(false)?;
+    run.warm_up(&server, "produce --topic {topic} --partitions 4 --batch 1")?;
+    let before = server.status_mib("RssAnon")?;
+    let Shape { topics, partitions } = *shape;
+    let all = (topics * partitions) as f64;
+    let (created, create_cpu) =
+        run.measured(&server, &format!("create --topic cell --topics {topics} --partitions {partitions}"))?;
+    let memory = (server.status_mib("RssAnon")? - before) * 1024.0 / all;
+    thread::sleep(Duration::from_secs(2));
+    let cpu = server.cpu()?;
+    thread::sleep(Duration::from_secs(4));
+    let idle = (server.cpu()? - cpu) / 4.0 * 1e3;
+    let words = format!("produce --topic cell --topics {topics} --partitions {partitions} --connections 2");
+    let (produced, produce_cpu) = run.measured(&server, &format!("{words} --seconds 5 --bytes 600000000"))?;
+    let mut figures = vec![
+        figure(CREATE, number(&created, "us_per_partition")?),
+        figure("create, CPU µs for each partition", create_cpu / all * 1e6),
+        figure(MEMORY, memory.max(0.001)),
+        figure("idle: CPU ms for each second", idle),
+        figure(
+            "produce 16 KiB round robin, CPU s for each GB",
+            produce_cpu / number(&produced, "bytes")? * 1e9,
+        ),
+        figure("produce, MB/s", number(&produced, "mb_per_s")?),
+    ];
+    figures.push(figure("anonymous afterwards, MiB", server.status_mib("RssAnon")?));
+    run.finish(server)?;
+    Ok(figures)
+}
