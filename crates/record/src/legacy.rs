@@ -121,11 +121,20 @@ impl<B: AsRef<[u8]>> LegacyMessage<B> {
         self.ensure_valid().is_ok()
     }
 
-    /// Key and value; nulls are `None`.
-    pub fn key_and_value(&self) -> Result<(Option<&[u8]>, Option<&[u8]>), RecordError> {
+    /// Key or null.
+    pub fn key(&self) -> Result<Option<&[u8]>, RecordError> {
+        self.key_and_value().map(|[key, _]| key)
+    }
+
+    /// Value or null; of a wrapper, the packed messages.
+    pub fn value(&self) -> Result<Option<&[u8]>, RecordError> {
+        self.key_and_value().map(|[_, value]| value)
+    }
+
+    fn key_and_value(&self) -> Result<[Option<&[u8]>; 2], RecordError> {
         let fixed = if self.magic == 0 { 18 } else { 26 };
         let mut fields = Fields(self.bytes.as_ref().get(fixed..).unwrap_or_default());
-        Ok((fields.nullable_bytes()?, fields.nullable_bytes()?))
+        Ok([fields.nullable_bytes()?, fields.nullable_bytes()?])
     }
 
     /// What a consumer sees: the message itself, or those inside with their own offsets and times.
@@ -136,7 +145,7 @@ impl<B: AsRef<[u8]>> LegacyMessage<B> {
             return Ok(vec![LegacyMessage { header: self.header, bytes }]);
         }
         // Neither has existed: zstd came later than format v2, wrappers without content never.
-        let (_, Some(packed)) = self.key_and_value()? else { return Err(RecordError::InvalidRecordSize(-1)) };
+        let Some(packed) = self.value()? else { return Err(RecordError::InvalidRecordSize(-1)) };
         if codec == CompressionType::Zstd {
             return Err(RecordError::UnknownCompression(codec.id()));
         }
@@ -187,7 +196,7 @@ impl<B: AsRef<[u8]>> LegacyMessage<B> {
 
 impl LegacyMessage {
     fn to_record(&self) -> Result<OwnedRecord, RecordError> {
-        let (key, value) = self.key_and_value()?;
+        let [key, value] = self.key_and_value()?;
         let share = |part: &[u8]| if part.is_empty() { Bytes::new() } else { self.bytes.slice_ref(part) };
         Ok(OwnedRecord {
             offset: self.offset,

@@ -3,11 +3,12 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use ottla_record::{
-    HEADER_SIZE_UP_TO_MAGIC, RECORD_BATCH_OVERHEAD, RecordBatchHeader, RecordError, TransferSource,
-    TransferableRecords, peek_batch_size,
+    HEADER_SIZE_UP_TO_MAGIC, RECORD_BATCH_OVERHEAD, RecordError, TransferSource, TransferableRecords,
+    peek_log_entry_size,
 };
 
 use crate::fs::{LogFile, read_exact_at, read_full_at};
+use crate::log_entry::EntryHeader;
 
 /// A slice of a `.log` file. It stays readable while the file is renamed or unlinked.
 #[derive(Debug, Clone)]
@@ -103,11 +104,11 @@ pub(crate) enum ScanError {
     Corrupt(#[from] RecordError),
 }
 
-/// A batch's header and where it begins.
+/// The header of a batch, or of a message of an old format, and where it begins.
 #[derive(Debug, Clone)]
 pub(crate) struct BatchAt {
     pub(crate) position: u64,
-    pub(crate) header: RecordBatchHeader<[u8; RECORD_BATCH_OVERHEAD]>,
+    pub(crate) header: EntryHeader,
 }
 
 impl BatchAt {
@@ -152,12 +153,11 @@ impl<'a> BatchScanner<'a> {
         }
         let wanted = RECORD_BATCH_OVERHEAD.min(left as usize);
         let bytes = self.bytes(position, wanted)?;
-        let Some(size) = peek_batch_size(bytes)? else { return Ok(None) };
+        let Some(size) = peek_log_entry_size(bytes)? else { return Ok(None) };
         if size as u64 > left {
             return Ok(None);
         }
-        let Some(header) = bytes.first_chunk::<RECORD_BATCH_OVERHEAD>() else { return Ok(None) };
-        let header = RecordBatchHeader::new(*header)?;
+        let Some(header) = EntryHeader::parse(bytes)? else { return Ok(None) };
         self.position = position + size as u64;
         Ok(Some(BatchAt { position, header }))
     }

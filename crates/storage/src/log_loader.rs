@@ -14,6 +14,7 @@ use crate::index::AbortedTxn;
 use crate::leader_epoch_cache::LeaderEpochFileCache;
 use crate::local_log::{LogSegments, segments_between};
 use crate::log_config::LogConfig;
+use crate::log_entry::{EntryHeader, LogEntry};
 use crate::log_file_names::{
     CLEANED_FILE_SUFFIX, DELETED_FILE_SUFFIX, LOG_FILE_SUFFIX, SNAPSHOT_DELETE_SUFFIX, SWAP_FILE_SUFFIX,
     is_index_file, offset_of_file,
@@ -247,7 +248,15 @@ impl LogLoader<'_> {
         let before: LogSegments =
             loading.segments.range(..segment.base_offset()).map(|(b, s)| (*b, Arc::clone(s))).collect();
         rebuild_producer_state(&mut producers, &before, &rebuild)?;
-        let cut = segment.recover(|segment, batch| {
+        let cut = segment.recover(|segment, entry| {
+            let batch = match entry {
+                LogEntry::Batch(batch) => batch,
+                // Neither epochs nor idempotent producers were known then.
+                LogEntry::Message(message) => {
+                    producers.update_map_end_offset(message.offset().saturating_add(1));
+                    return Ok(());
+                }
+            };
             let epoch = batch.partition_leader_epoch();
             if epoch >= 0 && self.leader_epochs.latest_epoch().is_none_or(|latest| epoch > latest) {
                 self.leader_epochs.assign(epoch, batch.base_offset())?;
@@ -379,10 +388,11 @@ fn replay_segment(
     let Some(first) = segment.translate_offset(start).map_err(damaged)? else { return Ok(()) };
     let mut scanner = segment.scan_from(first.position, u64::MAX);
     while let Some(at) = scanner.next_header().map_err(damaged)? {
-        if at.header.base_offset() >= last_offset {
+        let EntryHeader::Batch(header) = &at.header else { continue };
+        if header.base_offset() >= last_offset {
             break;
         }
-        if !at.header.has_producer_id() {
+        if !header.has_producer_id() {
             continue;
         }
         let batch = RecordBatch::new(scanner.whole_batch(&at)?).map_err(|e| damaged(e.into()))?;

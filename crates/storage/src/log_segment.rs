@@ -3,9 +3,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ottla_record::{
-    DecompressionLimits, NO_TIMESTAMP, RecordBatch, RecordBatchHeader, RecordError, peek_batch_size,
-};
+use ottla_record::{DecompressionLimits, NO_TIMESTAMP, RecordBatchHeader, RecordError, peek_batch_size};
 
 use crate::file_records::{BatchAt, BatchScanner, FileRecords, ScanError, read_batch};
 use crate::fs::{FileSystem, LogFile, OpenMode};
@@ -13,8 +11,8 @@ use crate::index::{
     AbortedTxn, CorruptIndexError, OffsetIndex, OffsetPosition, TimeIndex, TimestampOffset, TransactionIndex,
     TxnIndexSearchResult,
 };
-use crate::legacy_format::is_legacy_message;
 use crate::log_config::LogConfig;
+use crate::log_entry::LogEntry;
 use crate::log_file_names::{
     INDEX_FILE_SUFFIX, LOG_FILE_SUFFIX, TIME_INDEX_FILE_SUFFIX, TXN_INDEX_FILE_SUFFIX, segment_file,
 };
@@ -163,7 +161,8 @@ impl LogSegment {
             && let Some((batch, next)) = rest.split_at_checked(size)
             && let Ok(batch) = RecordBatchHeader::new(batch)
         {
-            self.note_batch(&mut state, &batch, position)?;
+            let last = TimestampOffset { timestamp: batch.max_timestamp(), offset: batch.last_offset() };
+            self.note_entry(&mut state, last, size, position)?;
             position += size as u64;
             rest = next;
         }
@@ -171,27 +170,28 @@ impl LogSegment {
         Ok(())
     }
 
-    fn note_batch<B: AsRef<[u8]>>(
+    /// Takes note of largest timestamp and last offset of an entry, and of its bytes.
+    fn note_entry(
         &self,
         state: &mut State,
-        batch: &RecordBatchHeader<B>,
+        entry: TimestampOffset,
+        size: usize,
         position: u64,
     ) -> io::Result<()> {
-        let entry = TimestampOffset { timestamp: batch.max_timestamp(), offset: batch.last_offset() };
         let max = state.max_timestamp.filter(|max| max.timestamp >= entry.timestamp).unwrap_or(entry);
         state.max_timestamp = Some(max);
         state.rolling_based_timestamp.get_or_insert(entry.timestamp);
         if state.bytes_since_last_index_entry > self.index_interval_bytes {
             let indexes = self.indexes(state)?;
             if !indexes.offset.is_full() {
-                indexes.offset.append(batch.last_offset(), position as u32)?;
+                indexes.offset.append(entry.offset, position as u32)?;
             }
             if !indexes.time.is_full() {
                 indexes.time.maybe_append(max)?;
             }
             state.bytes_since_last_index_entry = 0;
         }
-        state.bytes_since_last_index_entry += batch.size_in_bytes();
+        state.bytes_since_last_index_entry += size;
         Ok(())
     }
 
@@ -309,17 +309,8 @@ impl LogSegment {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             result => result?,
         };
-        let whole = RecordBatch::new(bytes)?;
-        let records = whole.records(limits)?;
-        for record in &records {
-            let record = record?;
-            if wanted(record.timestamp, record.offset) {
-                let TimestampOffset { timestamp, offset } =
-                    TimestampOffset { timestamp: record.timestamp, offset: record.offset };
-                return Ok(Some(TimestampAndOffset { timestamp, offset, leader_epoch: epoch }));
-            }
-        }
-        Ok(None)
+        let found = LogEntry::new(bytes)?.find_record(wanted, limits)?;
+        Ok(found.map(|(timestamp, offset)| TimestampAndOffset { timestamp, offset, leader_epoch: epoch }))
     }
 
     /// Forgets all from `offset` on. Returns the bytes removed.
@@ -397,8 +388,9 @@ impl LogSegment {
         self.append_last_time_entry(&mut state)?;
         state.inactive = true;
         let indexes = self.indexes(&mut state)?;
-        indexes.offset.trim()?;
-        indexes.time.trim()
+        // Opened again by the first entry: a partition nobody writes to costs one descriptor, as in Kafka.
+        indexes.offset.close()?;
+        indexes.time.close()
     }
 
     /// Leaves files as a clean shutdown does.
@@ -421,9 +413,8 @@ impl LogSegment {
     pub(crate) fn create_indexes(&self) -> io::Result<()> {
         let mut state = self.state.lock();
         let indexes = self.indexes(&mut state)?;
-        // Opened again by the first entry: a partition nobody writes to costs one descriptor, as in Kafka.
-        indexes.offset.close()?;
-        indexes.time.close()
+        indexes.offset.trim()?;
+        indexes.time.trim()
     }
 
     fn append_last_time_entry(&self, state: &mut State) -> io::Result<()> {
@@ -566,7 +557,7 @@ impl LogSegment {
     /// one that is damaged or not whole. Returns the bytes cut.
     pub(crate) fn recover(
         &self,
-        mut visit: impl FnMut(&Self, &RecordBatch<&[u8]>) -> io::Result<()>,
+        mut visit: impl FnMut(&Self, &LogEntry<&[u8]>) -> io::Result<()>,
     ) -> io::Result<u64> {
         {
             let mut state = self.state.lock();
@@ -589,11 +580,6 @@ impl LogSegment {
                 Err(ScanError::Io(error)) => return Err(error),
                 Err(ScanError::Corrupt(error)) => {
                     let path = self.path(LOG_FILE_SUFFIX);
-                    if is_legacy_message(file.as_ref(), valid_bytes, self.size())? {
-                        let text =
-                            format!("{} has messages of a format from before Kafka 0.11", path.display());
-                        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
-                    }
                     tracing::warn!(path = %path.display(), valid_bytes, %error, "invalid batch, the log is cut");
                     break;
                 }
@@ -612,22 +598,23 @@ impl LogSegment {
         &self,
         scanner: &mut BatchScanner<'_>,
         next_offset: &mut i64,
-        visit: &mut impl FnMut(&Self, &RecordBatch<&[u8]>) -> io::Result<()>,
+        visit: &mut impl FnMut(&Self, &LogEntry<&[u8]>) -> io::Result<()>,
     ) -> Result<Option<u64>, ScanError> {
         let Some(at) = scanner.next_header()? else { return Ok(None) };
-        let batch = RecordBatch::new(scanner.whole_batch(&at)?)?;
-        batch.ensure_valid()?;
+        let entry = LogEntry::new(scanner.whole_batch(&at)?)?;
+        entry.ensure_valid()?;
         // The checksum does not cover the offset, so it must make sense by itself.
-        let offsets = batch.base_offset()..=batch.last_offset();
+        let offsets = entry.base_offset()..=at.header.last_offset();
         let representable = |offset: &i64| {
             offset.checked_sub(self.base_offset).is_some_and(|d| (0..=i64::from(i32::MAX)).contains(&d))
         };
         if offsets.is_empty() || *offsets.start() < *next_offset || !representable(offsets.end()) {
-            return Err(RecordError::InvalidLength(batch.length()).into());
+            return Err(RecordError::InvalidLength(at.header.size_in_bytes() as i32).into());
         }
-        *next_offset = batch.next_offset();
-        self.note_batch(&mut self.state.lock(), &batch, at.position)?;
-        visit(self, &batch)?;
+        *next_offset = at.header.next_offset();
+        let last = TimestampOffset { timestamp: at.header.max_timestamp(), offset: at.header.last_offset() };
+        self.note_entry(&mut self.state.lock(), last, at.header.size_in_bytes(), at.position)?;
+        visit(self, &entry)?;
         Ok(Some(at.end()))
     }
 }
