@@ -9,7 +9,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bytestring::ByteString;
 use ottla_common::{ErrorCode, TopicPartition, Uuid};
 use ottla_metadata::image::MetadataImage;
 use ottla_protocol::messages::fetch_response::{AbortedTransaction, NodeEndpoint, PartitionData};
@@ -17,7 +16,7 @@ use ottla_protocol::messages::{FetchRequest, FetchResponse};
 use ottla_replica::{FetchInfo, FetchIsolation, FetchParams, FetchPartitionData};
 
 use crate::support::fetch_session::{FetchPartition, PartitionKey};
-use crate::support::metadata_cache::alive_endpoint;
+use crate::support::metadata_cache::node_endpoints;
 use crate::{BrokerContext, Call};
 
 const READ_COMMITTED: i8 = 1;
@@ -40,7 +39,9 @@ pub async fn handle(broker: &BrokerContext, call: &Call, request: FetchRequest) 
     let leaders = current_leaders(&results);
     let mut response = context.respond(&broker.fetch, results, broker.time.now_ms());
     if call.version >= 16 {
-        response.node_endpoints = node_endpoints(&image, call, leaders);
+        let endpoint =
+            |node_id, host, port, rack| NodeEndpoint { node_id, host, port, rack, ..Default::default() };
+        response.node_endpoints = node_endpoints(&image, &call.listener, leaders, endpoint);
     }
     response
 }
@@ -204,20 +205,4 @@ fn partition_data(
 
 fn current_leaders(results: &[(PartitionKey, PartitionData)]) -> BTreeSet<i32> {
     results.iter().map(|(_, d)| d.current_leader.leader_id).filter(|id| *id >= 0).collect()
-}
-
-fn node_endpoints(image: &MetadataImage, call: &Call, leaders: BTreeSet<i32>) -> Vec<NodeEndpoint> {
-    leaders
-        .into_iter()
-        .filter_map(|node_id| {
-            let endpoint = alive_endpoint(image, node_id, &call.listener)?;
-            Some(NodeEndpoint {
-                node_id,
-                host: endpoint.host.as_str().into(),
-                port: i32::from(endpoint.port),
-                rack: image.cluster.broker(node_id).and_then(|b| b.rack.as_deref()).map(ByteString::from),
-                ..Default::default()
-            })
-        })
-        .collect()
 }

@@ -5,6 +5,7 @@
 //! NOT_LEADER_OR_FOLLOWER, NOT_ENOUGH_REPLICAS, REQUEST_TIMED_OUT, and those of the log.
 //! Missing: transactions.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,7 +20,7 @@ use ottla_protocol::messages::{ProduceRequest, ProduceResponse};
 use ottla_record::{CompressionType, MemoryRecords};
 use ottla_replica::{AppendFailure, Appended};
 
-use crate::support::metadata_cache::alive_endpoint;
+use crate::support::metadata_cache::node_endpoints;
 use crate::{BrokerContext, Call};
 
 /// The client id with which Kafka's own tools may write internal topics.
@@ -181,7 +182,7 @@ async fn wait_until_committed(
 
 /// A producer that asked the wrong broker is told the right one (KIP-951).
 fn name_current_leaders(broker: &BrokerContext, call: &Call, response: &mut ProduceResponse) {
-    let mut leaders: Vec<i32> = Vec::new();
+    let mut leaders = BTreeSet::new();
     for topic in &mut response.responses {
         let name = if topic.name.is_empty() {
             broker.metadata.topic_name(topic.topic_id)
@@ -195,25 +196,13 @@ fn name_current_leaders(broker: &BrokerContext, call: &Call, response: &mut Prod
                 if let Some((leader, epoch)) = broker.metadata.current_leader(&tp) {
                     partition.current_leader.leader_id = leader;
                     partition.current_leader.leader_epoch = epoch;
-                    leaders.push(leader);
+                    leaders.insert(leader);
                 }
             }
         }
     }
-    leaders.sort_unstable();
-    leaders.dedup();
     let image = broker.metadata.image();
-    response.node_endpoints = leaders
-        .into_iter()
-        .filter_map(|id| {
-            let endpoint = alive_endpoint(&image, id, &call.listener)?;
-            Some(NodeEndpoint {
-                node_id: id,
-                host: endpoint.host.as_str().into(),
-                port: i32::from(endpoint.port),
-                rack: image.cluster.broker(id).and_then(|b| b.rack.as_deref()).map(ByteString::from),
-                ..Default::default()
-            })
-        })
-        .collect();
+    let endpoint =
+        |node_id, host, port, rack| NodeEndpoint { node_id, host, port, rack, ..Default::default() };
+    response.node_endpoints = node_endpoints(&image, &call.listener, leaders, endpoint);
 }

@@ -1,5 +1,6 @@
 //! The newest metadata image, and the questions handlers ask it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI16, Ordering};
 
@@ -69,6 +70,22 @@ impl MetadataCache {
 /// The endpoint of a live broker on one listener.
 pub fn alive_endpoint<'a>(image: &'a MetadataImage, broker: i32, listener: &str) -> Option<&'a Endpoint> {
     image.cluster.broker(broker).filter(|b| !b.fenced)?.listener(listener)
+}
+
+/// What responses tell of leaders that a client did not know (KIP-951): each live one, made by `make` from
+/// its id, host, port and rack, because every response has a type of its own for it.
+pub fn node_endpoints<T>(
+    image: &MetadataImage,
+    listener: &str,
+    leaders: BTreeSet<i32>,
+    make: impl Fn(i32, ByteString, i32, Option<ByteString>) -> T,
+) -> Vec<T> {
+    let endpoint = |id: i32| {
+        let endpoint = alive_endpoint(image, id, listener)?;
+        let rack = image.cluster.broker(id).and_then(|broker| broker.rack.as_deref()).map(ByteString::from);
+        Some(make(id, endpoint.host.as_str().into(), i32::from(endpoint.port), rack))
+    };
+    leaders.into_iter().filter_map(endpoint).collect()
 }
 
 /// Live brokers that have this listener.
