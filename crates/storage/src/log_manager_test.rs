@@ -190,7 +190,9 @@ fn one_directory_failing_leaves_the_others() {
     assert_eq!(manager.offline_log_dirs(), [PathBuf::from("/a")]);
     assert!(crate::test_support::try_append(&in_a, batch(1, NOW)).is_err());
     append(&in_b, batch(1, NOW));
+    assert_eq!(manager.offline_directory_ids(), [Uuid::from_u128(1000)]);
     let failed = manager.handle_log_dir_failures();
+    assert_eq!(manager.offline_directory_ids(), [Uuid::from_u128(1000)]);
     assert_eq!(failed, [(PathBuf::from("/a"), Some(Uuid::from_u128(1000)))]);
     assert!(manager.handle_log_dir_failures().is_empty());
     assert!(manager.get_log(&partition(0)).is_none() && manager.get_log(&partition(1)).is_some());

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use ottla_common::Uuid;
 use ottla_controller::ApiError;
 use ottla_protocol::messages::{BrokerHeartbeatRequest, BrokerRegistrationRequest};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
@@ -32,6 +33,14 @@ pub enum BrokerState {
     ShuttingDown,
 }
 
+/// What the controller must know of log directories (KIP-858, KIP-1066).
+pub trait DirectoryStates: std::fmt::Debug + Send + Sync {
+    /// Directories of the registration that have failed since.
+    fn offline(&self) -> Vec<Uuid>;
+    /// Directories that take no new partitions.
+    fn cordoned(&self) -> Vec<Uuid>;
+}
+
 /// What the lifecycle needs to know.
 #[derive(Debug)]
 pub struct LifecycleOptions {
@@ -43,6 +52,10 @@ pub struct LifecycleOptions {
     pub applied_offset: watch::Receiver<i64>,
     /// `broker.heartbeat.interval.ms`.
     pub heartbeat_interval: Duration,
+    /// The log directories, asked at every heartbeat.
+    pub directories: Arc<dyn DirectoryStates>,
+    /// Told when the next heartbeat should not wait.
+    pub hurry: Arc<Notify>,
     /// Told once, as soon as the registration has it.
     pub broker_epoch: Arc<AtomicI64>,
     /// `initial.broker.registration.timeout.ms`.
@@ -146,6 +159,17 @@ fn describe(error: &ApiError) -> String {
     }
 }
 
+/// What a heartbeat says of a broker's state and directories.
+fn news(state: BrokerState, directories: &dyn DirectoryStates) -> BrokerHeartbeatRequest {
+    BrokerHeartbeatRequest {
+        want_shut_down: state == BrokerState::PendingControlledShutdown,
+        offline_log_dirs: directories.offline(),
+        // What is cordoned may be set in the metadata log, which must be read before anything is said.
+        cordoned_log_dirs: (state != BrokerState::Starting).then(|| directories.cordoned()),
+        ..Default::default()
+    }
+}
+
 #[derive(Debug)]
 struct Heartbeats {
     broker_id: i32,
@@ -177,6 +201,7 @@ impl Heartbeats {
                         return;
                     }
                 }
+                () = self.options.hurry.notified() => {}
                 () = tokio::time::sleep(self.options.heartbeat_interval) => {}
             }
         }
@@ -206,8 +231,7 @@ impl Heartbeats {
             broker_epoch: self.epoch,
             current_metadata_offset: applied_offset,
             want_fence: !self.ready,
-            want_shut_down: state == BrokerState::PendingControlledShutdown,
-            ..Default::default()
+            ..news(state, &*self.options.directories)
         };
         let reply = match self.options.controller.broker_heartbeat(request).await {
             Ok(reply) => reply,
@@ -231,5 +255,32 @@ impl Heartbeats {
             );
             self.state.send_replace(BrokerState::ShuttingDown);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Directories;
+
+    impl DirectoryStates for Directories {
+        fn offline(&self) -> Vec<Uuid> {
+            vec![Uuid::from_u128(101)]
+        }
+        fn cordoned(&self) -> Vec<Uuid> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn heartbeats_tell_of_directories() {
+        let starting = news(BrokerState::Starting, &Directories);
+        assert_eq!(starting.offline_log_dirs, [Uuid::from_u128(101)]);
+        assert_eq!(starting.cordoned_log_dirs, None, "nothing is known of them yet");
+        // An empty list is news, too: it says that directories cordoned before are free again.
+        assert_eq!(news(BrokerState::Running, &Directories).cordoned_log_dirs, Some(Vec::new()));
+        assert!(news(BrokerState::PendingControlledShutdown, &Directories).want_shut_down);
     }
 }

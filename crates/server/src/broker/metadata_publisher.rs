@@ -1,5 +1,6 @@
 //! What a broker does when the metadata log moves: the one list of reactions, in their order.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytestring::ByteString;
@@ -151,6 +152,7 @@ impl MetadataPublisher {
     async fn publish(&mut self, update: MetadataUpdate) -> Result<(), PublishError> {
         let image = update.image.clone();
         self.parts.config.update(image.clone());
+        self.cordon_log_dirs();
         let changes = update.delta.local_changes(self.parts.node_id);
         self.learn_group_partitions(&image);
         self.delete_partitions(&changes).await?;
@@ -161,6 +163,12 @@ impl MetadataPublisher {
         self.maybe_write_snapshot(&update);
         self.applied.send_replace(image.offset());
         Ok(())
+    }
+
+    fn cordon_log_dirs(&self) {
+        let dirs = self.parts.config.current().cordoned_log_dirs();
+        let logs = self.parts.replicas.logs();
+        logs.update_cordoned_log_dirs(dirs.into_iter().map(PathBuf::from).collect());
     }
 
     fn load_logs(&self, image: &Arc<MetadataImage>) -> Result<(), LogError> {

@@ -2,6 +2,7 @@
 
 pub mod config_schema;
 pub mod controller_requests;
+pub mod directories;
 pub mod groups;
 pub mod lifecycle;
 pub mod live_config;

@@ -207,6 +207,12 @@ impl KafkaConfig {
         self.listeners.iter().filter(|e| self.controller_listener_names.contains(&e.listener_name))
     }
 
+    /// Log directories that take no new partitions (KIP-1066).
+    pub fn cordoned_log_dirs(&self) -> Vec<String> {
+        let cordoned: Vec<String> = self.values.typed("cordoned.log.dirs");
+        if cordoned.iter().any(|dir| dir == "*") { self.log_dirs.clone() } else { cordoned }
+    }
+
     /// Whether tiered storage is switched on.
     pub fn remote_storage_enabled(&self) -> bool {
         self.values.typed("remote.log.storage.system.enable")

@@ -29,6 +29,7 @@ const KEYS_PARSED: &[&str] = &[
     "controller.listener.names",
     "controller.quorum.bootstrap.servers",
     "controller.quorum.voters",
+    "cordoned.log.dirs",
     "inter.broker.listener.name",
     "listener.security.protocol.map",
     "listeners",

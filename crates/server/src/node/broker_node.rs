@@ -18,12 +18,14 @@ use ottla_protocol::messages::broker_registration_request::{Feature, Listener};
 use ottla_replica::ReplicaManager;
 use ottla_storage::LogManager;
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tracing::error;
 
 use super::storage_check::FormattedStorage;
 use super::{StartError, controller_node, parts};
 use crate::broker::controller_requests::ControllerRequests;
+use crate::broker::directories::LogDirectories;
 use crate::broker::groups::GroupRequests;
 use crate::broker::lifecycle::{BrokerLifecycle, LifecycleOptions};
 use crate::broker::live_config::LiveConfig;
@@ -69,13 +71,12 @@ impl BrokerNode {
         options: BrokerOptions,
         sockets: &mut SocketServer,
     ) -> Result<Self, StartError> {
-        let BrokerOptions { config, storage, time, logs, raft, controller, addresses, broker_epoch } =
-            options;
+        let BrokerOptions { config, time, logs, raft, controller, addresses, .. } = &options;
         let live = Arc::new(LiveConfig::new(config.clone()));
         let replicas = Arc::new(ReplicaManager::new(config.node_id, logs.clone(), live.clone()));
         let groups = Arc::new(GroupCoordinatorService::new(
-            parts::group_coordinator(&config),
-            parts::offsets_compression(&config),
+            parts::group_coordinator(config),
+            parts::offsets_compression(config),
             time.clone(),
             Arc::new(ReplicaLog::new(replicas.clone())),
             Handle::current(),
@@ -98,9 +99,10 @@ impl BrokerNode {
             policy,
             time: time.clone(),
         });
+        let hurry = Arc::new(Notify::new());
         let mut tasks = vec![tokio::spawn(follow(publisher))];
         raft.register(Box::new(listener));
-        let registration = registration(&config, &storage, &logs, &addresses);
+        let registration = registration(&options);
         let mut lifecycle = BrokerLifecycle::start(LifecycleOptions {
             controller: controller.clone(),
             registration,
@@ -108,32 +110,24 @@ impl BrokerNode {
             heartbeat_interval: Duration::from_millis(
                 config.settings.kraft.broker_heartbeat_interval_ms.max(1) as u64,
             ),
-            broker_epoch: broker_epoch.clone(),
+            directories: Arc::new(LogDirectories { logs: logs.clone(), config: live.clone() }),
+            hurry: hurry.clone(),
+            broker_epoch: options.broker_epoch.clone(),
             registration_timeout: Duration::from_millis(
                 config.settings.kraft.initial_broker_registration_timeout_ms.max(0) as u64,
             ),
         })
         .await?;
         lifecycle.wait_until_caught_up().await;
-        tasks.extend(log_tasks::spawn(&config, &logs));
+        tasks.extend(log_tasks::spawn(config, logs, hurry));
         let requests = Arc::new(ControllerRequests {
             controller: controller.clone(),
-            raft,
+            raft: raft.clone(),
             applied_offset,
             config: live.clone(),
         });
-        let context = context(
-            &config,
-            &storage,
-            &time,
-            live,
-            cache,
-            replicas,
-            &groups,
-            requests,
-            controller,
-            broker_epoch,
-        );
+        let served = Served { live, cache, replicas, groups: groups.clone(), requests };
+        let context = served.context(&options);
         let handler = Arc::new(BrokerRequestHandler(Arc::new(context)));
         let mut bootstrap = Vec::new();
         for endpoint in config.broker_listeners() {
@@ -171,55 +165,55 @@ async fn follow(publisher: MetadataPublisher) {
     std::process::exit(1);
 }
 
-#[allow(clippy::too_many_arguments)]
-fn context(
-    config: &Arc<KafkaConfig>,
-    storage: &FormattedStorage,
-    time: &Arc<dyn Time>,
+/// What a broker serves requests from.
+struct Served {
     live: Arc<LiveConfig>,
-    metadata: Arc<MetadataCache>,
+    cache: Arc<MetadataCache>,
     replicas: Arc<ReplicaManager>,
-    groups: &Arc<GroupCoordinatorService>,
+    groups: Arc<GroupCoordinatorService>,
     requests: Arc<ControllerRequests>,
-    controller: QuorumControllerHandle,
-    broker_epoch: Arc<AtomicI64>,
-) -> BrokerContext {
-    let server = &config.settings.server;
-    BrokerContext {
-        settings: BrokerSettings {
-            node_id: config.node_id,
-            cluster_id: ByteString::from(storage.cluster_id.as_str()),
-            fetch_max_bytes: server.fetch_max_bytes,
-            auto_create_topics_enable: server.auto_create_topics_enable,
-            max_request_partition_size_limit: server.max_request_partition_size_limit,
-            unstable_api_versions_enable: server.unstable_api_versions_enable,
-        },
-        metadata,
-        replicas,
-        groups: Arc::new(GroupRequests(groups.clone())),
-        auto_topics: Arc::new(AutoTopicCreationManager::new(
-            requests.clone(),
-            parts::auto_topics(config),
-            server.request_timeout_ms,
-        )),
-        controller: requests,
-        configs: live,
-        producer_ids: Arc::new(BlockProducerIds::new(controller, config.node_id, broker_epoch)),
-        fetch: FetchManager::new(
-            usize::try_from(server.max_incremental_fetch_session_cache_slots).unwrap_or(0),
-            FETCH_SESSION_EVICTION_MS,
-            rand::random(),
-        ),
-        time: time.clone(),
+}
+
+impl Served {
+    fn context(self, options: &BrokerOptions) -> BrokerContext {
+        let BrokerOptions { config, storage, time, controller, broker_epoch, .. } = options;
+        let server = &config.settings.server;
+        BrokerContext {
+            settings: BrokerSettings {
+                node_id: config.node_id,
+                cluster_id: ByteString::from(storage.cluster_id.as_str()),
+                fetch_max_bytes: server.fetch_max_bytes,
+                auto_create_topics_enable: server.auto_create_topics_enable,
+                max_request_partition_size_limit: server.max_request_partition_size_limit,
+                unstable_api_versions_enable: server.unstable_api_versions_enable,
+            },
+            metadata: self.cache,
+            replicas: self.replicas,
+            groups: Arc::new(GroupRequests(self.groups)),
+            auto_topics: Arc::new(AutoTopicCreationManager::new(
+                self.requests.clone(),
+                parts::auto_topics(config),
+                server.request_timeout_ms,
+            )),
+            controller: self.requests,
+            configs: self.live,
+            producer_ids: Arc::new(BlockProducerIds::new(
+                controller.clone(),
+                config.node_id,
+                broker_epoch.clone(),
+            )),
+            fetch: FetchManager::new(
+                usize::try_from(server.max_incremental_fetch_session_cache_slots).unwrap_or(0),
+                FETCH_SESSION_EVICTION_MS,
+                rand::random(),
+            ),
+            time: time.clone(),
+        }
     }
 }
 
-fn registration(
-    config: &KafkaConfig,
-    storage: &FormattedStorage,
-    logs: &LogManager,
-    addresses: &[(String, SocketAddr)],
-) -> BrokerRegistrationRequest {
+fn registration(options: &BrokerOptions) -> BrokerRegistrationRequest {
+    let BrokerOptions { config, storage, logs, addresses, .. } = options;
     let listener = |e: &crate::config::Endpoint| Listener {
         name: e.listener_name.as_str().into(),
         host: parts::advertised_host(e).into(),

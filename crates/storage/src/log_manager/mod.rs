@@ -57,6 +57,8 @@ pub struct LogManager {
     dirs: RwLock<Vec<Arc<LogDir>>>,
     /// All `log.dirs`, online or not.
     configured_dirs: Vec<PathBuf>,
+    /// Ids of the directories that worked at first.
+    opened_ids: Vec<Uuid>,
     cordoned: RwLock<BTreeSet<PathBuf>>,
     logs: RwLock<Logs>,
     /// One log is made or deleted at a time.
@@ -105,6 +107,7 @@ impl LogManager {
             producer_state: params.producer_state,
             recovery_threads_per_data_dir: params.recovery_threads_per_data_dir.max(1),
             default_config: RwLock::new(params.default_config),
+            opened_ids: dirs.iter().filter_map(|dir| dir.directory_id()).collect(),
             dirs: RwLock::new(dirs),
             configured_dirs,
             cordoned: RwLock::default(),
@@ -318,6 +321,11 @@ impl LogManager {
     pub fn directory_ids(&self) -> BTreeMap<PathBuf, Uuid> {
         let dirs = self.online_dirs();
         dirs.iter().filter_map(|dir| Some((dir.path().to_path_buf(), dir.directory_id()?))).collect()
+    }
+
+    /// Ids of directories that worked when they were opened and have failed since.
+    pub fn offline_directory_ids(&self) -> Vec<Uuid> {
+        self.opened_ids.iter().copied().filter(|id| !self.online_log_dir_id(*id)).collect()
     }
 
     /// Id of a directory that works.
