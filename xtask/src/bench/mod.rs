@@ -60,6 +60,8 @@ pub fn folder() -> PathBuf {
 
 struct Campaign {
     options: Options,
+    /// Of this campaign alone, so that two do not meet.
+    root: PathBuf,
     binaries: Binaries,
     records: Records,
     gate: Gate,
@@ -75,7 +77,9 @@ impl Campaign {
             setup::kafka()?;
         }
         let commit = build(&options)?;
-        let binaries = Binaries { folder: folder().join("bin") };
+        let started = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        let root = folder().join(format!("run-{started}"));
+        let binaries = Binaries { folder: root.join("bin") };
         fs::create_dir_all(&binaries.folder)?;
         let ottla = paths::ottla();
         for (name, from) in [
@@ -85,7 +89,6 @@ impl Campaign {
         ] {
             fs::copy(&from, binaries.path(name)).with_context(|| format!("{}", from.display()))?;
         }
-        let started = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
         let facts = json!({
             "campaign": started,
             "commit": commit,
@@ -96,7 +99,7 @@ impl Campaign {
         });
         let records = Records::create(started, options.copy.clone())?;
         let chance = Chance(started | 1);
-        Ok(Self { options, binaries, records, gate: Gate::default(), chance, facts, failed: false })
+        Ok(Self { options, root, binaries, records, gate: Gate::default(), chance, facts, failed: false })
     }
 
     fn rounds(&self, cell: &Cell) -> usize {
@@ -133,9 +136,8 @@ impl Campaign {
 
     fn one(&mut self, cell: &Cell, round: usize, attempt: usize, broker: Broker) -> Result<Value> {
         let begin = Instant::now();
-        let root = folder().join("run");
         let warm = self.options.warm_seconds;
-        let run = Run::new(cell, broker, &self.binaries, &root, self.options.quick, warm);
+        let run = Run::new(cell, broker, &self.binaries, &self.root, self.options.quick, warm);
         let before = self.gate.before()?;
         let outcome = perform(&run, cell.kind);
         let gate = self.gate.after(&before, run.own_cpu())?;
@@ -157,7 +159,7 @@ impl Campaign {
                 line["figures"] = json!([]);
             }
         }
-        let _ = fs::remove_dir_all(root.join(cell.id));
+        let _ = fs::remove_dir_all(self.root.join(cell.id));
         let first = line["figures"][0].clone();
         println!(
             "{:<16} round {round} {broker:<10} {:>5.1} s{mark}  {} {:.3}",
@@ -176,6 +178,7 @@ impl Campaign {
         if everything || self.options.publish {
             page::publish(&Records::read_all()?, true)?;
         }
+        let _ = fs::remove_dir_all(&self.root);
         println!("raw figures: {}", self.records.path().display());
         Ok(!self.failed)
     }
@@ -243,9 +246,11 @@ fn machine() -> String {
     let kib = memory.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(0.0);
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = text.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
+    let java = Command::new("java").arg("-version").output().map(|output| output.stderr).unwrap_or_default();
+    let java = String::from_utf8_lossy(&java).lines().next().unwrap_or("no Java").replace('"', "");
     let release = kernel.trim().split('-').next().unwrap_or_default();
     format!(
-        "{cpus} CPUs ({}), {:.0} GiB of memory, Linux {release}",
+        "{cpus} CPUs ({}), {:.0} GiB of memory, Linux {release}, {java}",
         model.unwrap_or("unknown"),
         kib / 1024.0 / 1024.0
     )

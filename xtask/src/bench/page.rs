@@ -7,12 +7,16 @@ use anyhow::Result;
 use serde_json::Value;
 
 use super::broker::Broker;
-use super::plan::{CELLS, Cell, GOALS, Goal};
+use super::plan::{CELLS, Cell, GOALS, Goal, Kind};
 use super::statistics::{Estimate, median, ratio};
 use crate::paths;
 
 /// Widest bar of a plot.
 const BAR: f64 = 40.0;
+
+/// What is plotted of an open loop.
+const LATENCY_PLOTS: &[&str] =
+    &["1000/s: CPU µs for each message", "1000/s: end to end p50, µs", "1000/s: end to end p99, µs"];
 
 /// The runs of one cell that count.
 struct Runs<'a> {
@@ -214,15 +218,21 @@ impl<'a> Runs<'a> {
         Ok(())
     }
 
-    /// Bars of the first figure.
+    /// Bars of the figures that say most.
     fn plot(&self, text: &mut String, brokers: &[Broker]) -> Result<()> {
-        let Some(name) = self.figures().into_iter().next() else { return Ok(()) };
-        let medians: Vec<(Broker, f64)> =
-            brokers.iter().map(|b| (*b, median(&self.values(*b, &name)))).collect();
-        let most = medians.iter().map(|(_, value)| *value).fold(0.0, f64::max);
-        writeln!(text, "```text\n{name}")?;
-        for (broker, value) in medians.into_iter().filter(|(_, value)| value.is_finite() && most > 0.0) {
-            writeln!(text, "{broker:<10} {} {}", bar(value / most), short(value))?;
+        let names = self.figures();
+        let told: Vec<&String> = match self.cell.kind {
+            Kind::Latency(_) => names.iter().filter(|name| LATENCY_PLOTS.contains(&name.as_str())).collect(),
+            _ => names.iter().take(1).collect(),
+        };
+        writeln!(text, "```text")?;
+        for name in told {
+            writeln!(text, "{name}")?;
+            let medians: Vec<_> = brokers.iter().map(|b| (*b, median(&self.values(*b, name)))).collect();
+            let most = medians.iter().map(|(_, value)| *value).fold(0.0, f64::max);
+            for (broker, value) in medians.into_iter().filter(|(_, value)| value.is_finite() && most > 0.0) {
+                writeln!(text, "{broker:<10} {} {}", bar(value / most), short(value))?;
+            }
         }
         writeln!(text, "```\n")?;
         Ok(())
