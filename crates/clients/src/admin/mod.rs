@@ -5,6 +5,7 @@
 
 mod cluster;
 mod configs;
+pub(crate) mod group_offsets;
 pub(crate) mod groups;
 mod logs;
 pub(crate) mod offsets;

@@ -11,7 +11,8 @@ use super::KafkaConsumer;
 use super::membership::Health;
 use crate::ClientError;
 use crate::admin::OffsetAndMetadata;
-use crate::admin::groups::{NAMES_IN_COMMIT, by_topic, fetch_offsets};
+use crate::admin::group_offsets::{NAMES_IN_COMMIT, fetch_offsets};
+use crate::admin::groups::by_topic;
 
 impl KafkaConsumer {
     /// Commits the position of every partition.

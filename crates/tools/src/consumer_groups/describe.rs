@@ -6,7 +6,7 @@ use bytestring::ByteString;
 use ottla_clients::admin::{GroupDescription, MemberDescription, OffsetAndMetadata, OffsetSpec};
 use ottla_common::TopicPartition;
 
-use super::{chosen, committed, describe_group, group_refusal, print_error};
+use super::{chosen, committed, describe_group, print_error, refusal_with_class};
 use crate::cluster::Cluster;
 use crate::error::{Result, failed};
 use crate::offsets::{list_offsets, partitions_of};
@@ -19,7 +19,7 @@ pub(super) fn run(cluster: &Cluster, options: &Options) -> Result {
     let verbose = options.has("verbose");
     let mut groups: BTreeMap<String, GroupDescription> = BTreeMap::new();
     for id in chosen(cluster, options)? {
-        let described = describe_group(cluster, &id).map_err(group_refusal)?;
+        let described = describe_group(cluster, &id).map_err(refusal_with_class)?;
         groups.insert(id, described);
     }
     for (id, group) in &groups {
@@ -166,11 +166,9 @@ fn assignment_text(partitions: &[TopicPartition]) -> String {
 }
 
 fn print_members(id: &str, group: &GroupDescription, verbose: bool) -> Result {
-    if !should_print(id, group, group.members.len())? && *group.state == *"Dead" {
-        return Ok(());
-    }
+    should_print(id, group, group.members.len())?;
     let members = &group.members;
-    let group_width = width([id].into_iter());
+    let group_width = width(members.iter().map(|_| id));
     let instance = |m: &'_ MemberDescription| m.group_instance_id.clone().unwrap_or_default();
     let id_width = width(members.iter().map(|m| &*m.member_id));
     let instance_width = members.iter().map(|m| instance(m).chars().count()).max().unwrap_or(0).max(17);

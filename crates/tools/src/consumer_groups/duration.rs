@@ -16,10 +16,10 @@ pub(super) fn parse_duration(text: &str) -> Option<i64> {
     let (days, clock) = rest.split_once('T').map_or((rest, None), |(days, clock)| (days, Some(clock)));
     let mut total = parts(days, &[('D', DAY_MS)])?;
     if let Some(clock) = clock {
-        total += parts(clock, &[('H', HOUR_MS), ('M', MINUTE_MS), ('S', SECOND_MS)])?;
+        total = total.saturating_add(parts(clock, &[('H', HOUR_MS), ('M', MINUTE_MS), ('S', SECOND_MS)])?);
     }
     let nothing = days.is_empty() && clock.is_none_or(str::is_empty);
-    (!nothing).then_some(if negative { -total } else { total })
+    (!nothing).then_some(if negative { total.saturating_neg() } else { total })
 }
 
 fn parts(mut text: &str, units: &[(char, i64)]) -> Option<i64> {
@@ -38,7 +38,7 @@ pub(super) fn parse_datetime(text: &str) -> Option<i64> {
     let (date, time) = text.split_once('T')?;
     let mut date = date.splitn(3, '-').map(|part| part.parse::<i64>().ok());
     let (year, month, day) = (date.next()??, date.next()??, date.next()??);
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+    if !(0..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
     }
     let (clock, zone_ms) = split_zone(time)?;

@@ -29,7 +29,7 @@ pub(crate) const PARSER: Parser = Parser {
         flag("describe", "Describe groups and their lag."),
         flag("all-groups", "All groups."),
         flag("delete", "Delete groups without members."),
-        value_or("timeout", "timeout (ms)", "5000", "How long the cluster may take to answer."),
+        value_or("timeout", "timeout (ms)", "30000", "How long the cluster may take to answer."),
         value("command-config", "command config property file", "Property file with settings of the client."),
         flag("reset-offsets", "Move a group's offsets. Shows them only, unless with --execute."),
         flag("delete-offsets", "Forget a group's offsets of topics."),
@@ -69,6 +69,15 @@ const SCENARIOS: &[&str] = &[
     "from-file",
 ];
 
+/// Options that only go with certain actions.
+const COMPANIONS: &[(&str, &[&str])] = &[
+    ("members", &["describe"]),
+    ("verbose", &["describe"]),
+    ("offsets", &["describe"]),
+    ("state", &["describe", "list"]),
+    ("type", &["list"]),
+];
+
 /// Runs the tool.
 pub(crate) fn run(args: &[String]) -> Result {
     let options = PARSER.parse_or_help(args)?;
@@ -80,7 +89,9 @@ pub(crate) fn run(args: &[String]) -> Result {
     let action = || -> Result {
         let mut config = ClientConfig::from_iter(read_properties(options.one("command-config")?)?);
         config.set("bootstrap.servers", options.required("bootstrap-server")?);
-        config.set_default("default.api.timeout.ms", options.one("timeout")?.unwrap_or("5000"));
+        if let Some(timeout) = number(&options, "timeout")? {
+            config.set("default.api.timeout.ms", timeout.to_string());
+        }
         let cluster = Cluster::connect(config)?;
         if options.has("list") {
             list(&cluster, &options)
@@ -109,6 +120,11 @@ fn print_error(message: &str) {
     outln!("\nError: {message}");
 }
 
+/// A number that Kafka's tool reads only when it is about to work: a wrong one is no wrong usage there.
+fn number(options: &Options, name: &str) -> Result<Option<i64>> {
+    options.number(name).map_err(|error| ToolError::Failed(error.to_string()))
+}
+
 fn validate_regex(pattern: &str) {
     match regex::Regex::new(pattern) {
         Ok(_) => outln!("The regular expression `{pattern}` is valid."),
@@ -122,6 +138,13 @@ fn check_arguments(options: &Options) -> Result {
             "Command must include exactly one action: --list, --describe, --delete, --reset-offsets, \
              --delete-offsets, --validate-regex",
         );
+    }
+    for (option, actions) in COMPANIONS {
+        if options.has(option) && !options.has_any(actions) {
+            return usage(format!(
+                "Option(s) [{option}] are unavailable given other options on the command line"
+            ));
+        }
     }
     options.required("bootstrap-server")?;
     let has_group = options.has_any(&["group", "all-groups"]);
@@ -139,8 +162,6 @@ fn check_arguments(options: &Options) -> Result {
         if !options.many("state").is_empty() {
             return usage("Option [describe] does not take a value for [state]");
         }
-    } else if options.has_any(&["members", "offsets"]) {
-        return usage("Options [members] and [offsets] can only be used with [describe]");
     }
     if options.has("delete") {
         if !has_group {
@@ -183,8 +204,8 @@ struct Listed {
 }
 
 fn listed(cluster: &Cluster, states: &[&str], types: &[&str]) -> Result<Vec<Listed>> {
-    let groups = cluster.wait(cluster.admin.list_groups(states, types))?.into_iter();
-    let consumers = groups.filter(|group| matches!(&*group.protocol_type, "" | "consumer"));
+    let groups = cluster.answer(cluster.admin.list_groups(states, types)).map_err(refusal_with_class)?;
+    let consumers = groups.into_iter().filter(|group| matches!(&*group.protocol_type, "" | "consumer"));
     let listed = consumers.filter_map(|group| {
         // Older brokers know one type only and do not name it.
         let kind = match group.group_type.to_ascii_lowercase().as_str() {
@@ -209,12 +230,11 @@ fn words(options: &Options, name: &str, valid: &[&'static str], what: &str) -> R
     let Some(text) = options.one(name)?.filter(|text| !text.is_empty()) else { return Ok(Vec::new()) };
     let mut words = Vec::new();
     for word in text.split(',').map(str::trim) {
-        let plain = word.replace('_', "");
-        match valid.iter().find(|known| known.eq_ignore_ascii_case(&plain)) {
+        match valid.iter().find(|known| known.eq_ignore_ascii_case(word)) {
             Some(known) => words.push(*known),
             None => {
                 let valid = valid.join(", ");
-                return usage(format!("Invalid {what} list '{text}'. Valid {what} are: {valid}"));
+                return usage(format!("Invalid {what} list '{text}'. Valid {name}s are: {valid}"));
             }
         }
     }
@@ -225,7 +245,7 @@ fn list(cluster: &Cluster, options: &Options) -> Result {
     const STATES: &[&str] =
         &["PreparingRebalance", "CompletingRebalance", "Stable", "Dead", "Empty", "Assigning", "Reconciling"];
     let (with_type, with_state) = (options.has("type"), options.has("state"));
-    let states = words(options, "state", STATES, "states")?;
+    let states = words(options, "state", STATES, "state")?;
     let types = words(options, "type", &["Classic", "Consumer"], "types")?;
     let groups = listed(cluster, &states, &types)?;
     if !with_type && !with_state {
@@ -253,7 +273,7 @@ fn delete(cluster: &Cluster, options: &Options) -> Result {
     for group in chosen(cluster, options)? {
         match cluster.answer(cluster.admin.delete_group(&group)) {
             Ok(()) => done.push(group),
-            Err(error) => refused.push((group, group_refusal(error))),
+            Err(error) => refused.push((group, refusal_with_class(error))),
         }
     }
     if refused.is_empty() {
@@ -270,16 +290,19 @@ fn delete(cluster: &Cluster, options: &Options) -> Result {
     Ok(())
 }
 
-/// Errors of groups are shown with the name of their class, as Java prints them.
-fn group_refusal(error: ClientError) -> ToolError {
-    let class = match error.code() {
-        Some(ErrorCode::GroupIdNotFound) => "GroupIdNotFoundException",
-        Some(ErrorCode::NonEmptyGroup) => "GroupNotEmptyException",
-        Some(ErrorCode::InvalidGroupId) => "InvalidGroupIdException",
-        Some(ErrorCode::NotCoordinator) => "NotCoordinatorException",
+/// What a cluster said no with, behind the name of the class that Java prints here.
+fn refusal_with_class(error: ClientError) -> ToolError {
+    let class = match &error {
+        ClientError::Timeout { .. } => "Timeout".to_owned(),
+        ClientError::UnsupportedVersion { .. } => "UnsupportedVersion".to_owned(),
+        ClientError::Api { code, .. } => match code {
+            ErrorCode::NonEmptyGroup => "GroupNotEmpty".to_owned(),
+            ErrorCode::RequestTimedOut => "Timeout".to_owned(),
+            code => format!("{code:?}").replace("AuthorizationFailed", "Authorization"),
+        },
         _ => return refusal(error),
     };
-    ToolError::Failed(format!("org.apache.kafka.common.errors.{class}: {}", refusal(error)))
+    ToolError::Failed(format!("org.apache.kafka.common.errors.{class}Exception: {}", refusal(error)))
 }
 
 fn describe_group(cluster: &Cluster, id: &str) -> Answer<GroupDescription> {
@@ -288,11 +311,12 @@ fn describe_group(cluster: &Cluster, id: &str) -> Answer<GroupDescription> {
 
 /// All offsets that a group has committed.
 fn committed(cluster: &Cluster, id: &str) -> Result<BTreeMap<TopicPartition, OffsetAndMetadata>> {
-    cluster.answer(cluster.admin.list_group_offsets(id, None)).map_err(group_refusal)
+    cluster.answer(cluster.admin.list_group_offsets(id, None)).map_err(refusal_with_class)
 }
 
-/// Reads `topic` and `topic:0,1`; the partitions of the former come from the cluster.
-fn parse_topics(cluster: &Cluster, topics: &[String]) -> Result<Vec<TopicPartition>> {
+/// Reads `topic` and `topic:0,1`; the partitions of the former come from the cluster. Topics that it does
+/// not know are apart.
+fn parse_topics<'a>(cluster: &Cluster, topics: &'a [String]) -> Result<(Vec<TopicPartition>, Vec<&'a str>)> {
     let mut partitions = Vec::new();
     for topic in topics.iter().filter(|topic| topic.contains(':')) {
         let Some((name, ids)) =
@@ -311,59 +335,44 @@ fn parse_topics(cluster: &Cluster, topics: &[String]) -> Result<Vec<TopicPartiti
     }
     let whole = || topics.iter().map(String::as_str).filter(|topic| !topic.contains(':'));
     let known = partitions_of(cluster, Some(whole()))?;
-    if let Some(missing) = whole().find(|name| !known.keys().any(|known| *known.topic == **name)) {
-        let error = ClientError::api(missing, ErrorCode::UnknownTopicOrPartition, None);
-        return Err(ToolError::Failed(format!(
-            "org.apache.kafka.common.errors.UnknownTopicOrPartitionException: {} ({missing})",
-            refusal(error)
-        )));
-    }
+    let missing = whole().filter(|name| !known.keys().any(|known| *known.topic == **name)).collect();
     partitions.extend(known.into_keys());
-    Ok(partitions)
+    Ok((partitions, missing))
 }
 
-/// Parts `topic` arguments into those that exist (or name their partitions) and those that do not.
-fn present_topics(cluster: &Cluster, topics: &[String]) -> Result<(Vec<String>, Vec<String>)> {
-    let whole = topics.iter().map(String::as_str).filter(|topic| !topic.contains(':'));
-    let known = partitions_of(cluster, Some(whole))?;
-    let is_known = |name: &String| name.contains(':') || known.keys().any(|known| *known.topic == **name);
-    Ok(topics.iter().cloned().partition(is_known))
+fn unknown_topic(topic: &str) -> ClientError {
+    ClientError::api(topic, ErrorCode::UnknownTopicOrPartition, None)
 }
 
 fn delete_offsets(cluster: &Cluster, options: &Options) -> Result {
     let group = options.required("group")?;
-    let (present, missing) = present_topics(cluster, options.many("topic"))?;
-    let partitions = parse_topics(cluster, &present)?;
-    let unknown = |topic: &String| ClientError::api(topic, ErrorCode::UnknownTopicOrPartition, None);
-    let mut results: BTreeMap<TopicPartition, Answer<()>> = BTreeMap::new();
+    let (partitions, missing) = parse_topics(cluster, options.many("topic"))?;
+    let mut results: Vec<(TopicPartition, Answer<()>)> = Vec::new();
     match cluster.answer(cluster.admin.delete_group_offsets(group, &partitions)) {
         Ok(outcomes) => {
-            results.extend(outcomes);
-            if results.values().any(|outcome| outcome.is_err()) {
+            if outcomes.iter().any(|(_, outcome)| outcome.is_err()) {
                 print_error("Encountered some partition-level error, see the follow-up details.");
             } else {
                 outln!("Request succeeded for deleting offsets from group {group}.");
             }
+            results.extend(outcomes);
         }
         Err(error) if error.code().is_some() => {
             results.extend(partitions.into_iter().map(|partition| (partition, Err(error.clone()))));
             print_error(&refusal(error).to_string());
         }
-        Err(error) => return Err(refusal(error)),
+        Err(error) => return Err(refusal_with_class(error)),
     }
-    results
-        .extend(missing.iter().map(|topic| (TopicPartition::new(topic.as_str(), -1), Err(unknown(topic)))));
-    let width = results.keys().map(|partition| partition.topic.len()).max().unwrap_or(0).max(15);
+    let missing = missing.into_iter();
+    results.extend(missing.map(|topic| (TopicPartition::new(topic, -1), Err(unknown_topic(topic)))));
+    // As text: partition 10 stands before partition 2.
+    results.sort_by_key(|(TopicPartition { topic, partition }, _)| format!("{topic}{partition}"));
+    let width = results.iter().map(|(partition, _)| partition.topic.len()).max().unwrap_or(0).max(15);
     out!("\n{:<width$} {:<10} {:<15}", "TOPIC", "PARTITION", "STATUS");
     for (TopicPartition { topic, partition }, outcome) in results {
-        // A topic that is not there fails earlier in Java's tool, which then shows the class too.
-        let class = match partition {
-            -1 => "org.apache.kafka.common.errors.UnknownTopicOrPartitionException: ",
-            _ => "",
-        };
         let status = match outcome {
             Ok(()) => "Successful".to_owned(),
-            Err(error) => format!("Error: {class}{}", refusal(error)),
+            Err(error) => format!("Error: {}", refusal_with_class(error)),
         };
         let partition = if partition < 0 { "-".to_owned() } else { partition.to_string() };
         out!("\n{topic:<width$} {partition:<10} {status:<15}");

@@ -7,7 +7,9 @@ use ottla_clients::admin::{OffsetAndMetadata, OffsetSpec};
 use ottla_common::{ErrorCode, TopicPartition};
 
 use super::duration::{parse_datetime, parse_duration};
-use super::{chosen, committed, describe_group, group_refusal, parse_topics, print_error};
+use super::{
+    chosen, committed, describe_group, number, parse_topics, print_error, refusal_with_class, unknown_topic,
+};
 use crate::cluster::{Cluster, refusal};
 use crate::error::{Result, failed, usage};
 use crate::offsets::{Leaders, list_offsets, partitions_of};
@@ -23,7 +25,7 @@ pub(super) fn run(cluster: &Cluster, options: &Options) -> Result {
             Ok(group) => group.state,
             // A group that does not exist yet may be given offsets.
             Err(error) if error.code() == Some(ErrorCode::GroupIdNotFound) => "Dead".into(),
-            Err(error) => return Err(group_refusal(error)),
+            Err(error) => return Err(refusal_with_class(error)),
         };
         if !matches!(&*state, "Empty" | "Dead") {
             print_error(&format!(
@@ -51,7 +53,8 @@ fn partitions_to_reset(cluster: &Cluster, options: &Options, id: &str) -> Result
         return Ok(committed(cluster, id)?.into_keys().collect());
     }
     if options.has("topic") {
-        return parse_topics(cluster, options.many("topic"));
+        let (partitions, missing) = parse_topics(cluster, options.many("topic"))?;
+        return missing.first().map_or(Ok(partitions), |topic| Err(refusal(unknown_topic(topic))));
     }
     if options.has("from-file") {
         return Ok(Vec::new());
@@ -89,7 +92,7 @@ fn offsets_at(cluster: &Cluster, leaders: &Leaders, spec: OffsetSpec) -> Result<
 fn plan(cluster: &Cluster, options: &Options, id: &str) -> Result<Offsets> {
     let partitions = partitions_to_reset(cluster, options, id)?;
     let leaders = known(cluster, &partitions)?;
-    if let Some(offset) = options.number::<i64>("to-offset")? {
+    if let Some(offset) = number(options, "to-offset")? {
         return within_range(cluster, partitions.into_iter().map(|partition| (partition, offset)).collect());
     }
     if options.has("to-earliest") {
@@ -98,20 +101,23 @@ fn plan(cluster: &Cluster, options: &Options, id: &str) -> Result<Offsets> {
     if options.has("to-latest") {
         return offsets_at(cluster, &leaders, OffsetSpec::Latest);
     }
-    if let Some(shift) = options.number::<i64>("shift-by")? {
+    if let Some(shift) = number(options, "shift-by")? {
         return shifted(cluster, id, &partitions, shift);
     }
     if let Some(text) = options.one("to-datetime")? {
         return match parse_datetime(text) {
             Some(timestamp) => at_time(cluster, &leaders, timestamp),
-            None => usage(format!("'{text}' is no point in time such as 2026-11-21T05:30:00.000")),
+            None if !text.contains('T') => failed(
+                "java.text.ParseException: Error parsing timestamp. It does not contain a 'T' according to ISO8601 format",
+            ),
+            None => failed(format!("java.text.ParseException: Unparseable date: \"{text}\"")),
         };
     }
     if let Some(text) = options.one("by-duration")? {
         let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
         return match parse_duration(text) {
-            Some(duration) => at_time(cluster, &leaders, now_ms - duration),
-            None => usage(format!("'{text}' is no duration such as P1DT2H30M")),
+            Some(duration) => at_time(cluster, &leaders, now_ms.saturating_sub(duration)),
+            None => failed("Text cannot be parsed to a Duration"),
         };
     }
     if let Some(path) = options.one("from-file")? {
