@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ottla_protocol::messages::{ResponseHeader, *};
-use ottla_protocol::{ApiKey, DecodeError, EncodeError, Message, Reader, Writer};
+use ottla_protocol::{ApiKey, DecodeError, EncodeError, Message, Payload, Reader, Writer};
 
 use crate::context::BoxFuture;
 use crate::{BrokerContext, Call, broker};
@@ -12,8 +12,8 @@ use crate::{BrokerContext, Call, broker};
 /// What becomes of a request.
 #[derive(Debug)]
 pub enum Outcome {
-    /// Bytes of the response, header first, without the length.
-    Response(Bytes),
+    /// The response, header first, without the length.
+    Response(Vec<Payload>),
     /// The client wants no answer (acks=0).
     NoResponse,
     /// The connection ends: the request makes no sense, or its sender cannot be told otherwise.
@@ -170,7 +170,7 @@ fn encode<M: Message>(key: ApiKey, version: i16, correlation_id: i32, response: 
         .encode(&mut w, key.response_header_version(version))
         .and_then(|()| response.encode(&mut w, version));
     match written {
-        Ok(()) => Outcome::Response(w.into_bytes()),
+        Ok(()) => Outcome::Response(w.into_parts()),
         Err(error) => Outcome::Close(error.into()),
     }
 }

@@ -7,8 +7,10 @@ pub mod error;
 pub mod internal_topics;
 pub mod time;
 mod topic_partition;
+mod transferable;
 mod uuid;
 
 pub use error::ErrorCode;
 pub use topic_partition::TopicPartition;
+pub use transferable::{TransferSource, TransferableRecords};
 pub use uuid::{ParseUuidError, Uuid};

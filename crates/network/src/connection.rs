@@ -244,7 +244,7 @@ impl<H: RequestHandler> Connection<H> {
     }
 
     async fn send_page(&mut self, page: &[u8]) -> io::Result<()> {
-        self.transport.write_vectored(&[io::IoSlice::new(page)]).await?;
+        self.transport.write_vectored(&[io::IoSlice::new(page)], false).await?;
         self.transport.shutdown().await?;
         // Closing with bytes unread would reset the connection and take the page with it.
         for _ in 0..16 {

@@ -7,8 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use bytestring::ByteString;
 use ottla_protocol::messages::ResponseHeader;
-use ottla_protocol::{ApiKey, EncodeError, Message, Writer};
-use ottla_record::TransferableRecords;
+use ottla_protocol::{ApiKey, EncodeError, Message, Payload, Writer};
 
 use crate::SecurityProtocol;
 
@@ -121,7 +120,7 @@ impl RequestContext {
         let header = ResponseHeader { correlation_id: self.correlation_id, ..ResponseHeader::default() };
         header.encode(&mut w, self.api_key.response_header_version(version))?;
         message.encode(&mut w, version)?;
-        Ok(Response::new(w.into_bytes()))
+        Ok(Response::from_parts(w.into_parts()))
     }
 }
 
@@ -163,30 +162,6 @@ impl From<Response> for HandlerResult {
 pub struct Response {
     pub(crate) parts: Vec<Payload>,
     pub(crate) throttle: Duration,
-}
-
-/// A piece of an answer.
-#[derive(Debug)]
-pub enum Payload {
-    /// Bytes in memory.
-    Bytes(Bytes),
-    /// Records, wherever they are.
-    Records(Box<dyn TransferableRecords>),
-}
-
-impl Payload {
-    /// How many bytes this piece is.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Bytes(bytes) => bytes.len(),
-            Self::Records(records) => records.size_in_bytes(),
-        }
-    }
-
-    /// Whether there is nothing to send.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 impl Response {

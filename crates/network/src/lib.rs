@@ -22,6 +22,7 @@ mod inbound;
 mod memory_pool;
 mod outbound;
 mod quotas;
+mod records_copy;
 mod server;
 mod transport;
 
@@ -29,7 +30,7 @@ pub use config::{
     ConnectionLimits, ListenerConfig, SecurityProtocol, SocketServerConfig, UnknownSecurityProtocol,
 };
 pub use context::{
-    ClientInformation, ConnectionInfo, HandlerResult, Payload, RequestContext, RequestHandler, Response,
+    ClientInformation, ConnectionInfo, HandlerResult, RequestContext, RequestHandler, Response,
 };
 pub use frame::{FrameError, MAX_FRAME_BYTES_DEFAULT, frame_length};
 pub use quotas::{ConnectionQuotas, ConnectionSlot, TooManyConnections};

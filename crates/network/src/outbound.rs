@@ -1,17 +1,25 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
-use ottla_record::{TransferSource, TransferableRecords};
+use ottla_common::{TransferSource, TransferableRecords};
+use ottla_protocol::Payload;
 
+use crate::Response;
 use crate::idle::IdleTimer;
+use crate::records_copy::{copy, copy_apart, copy_if_cached, is_cached};
 use crate::transport::Transport;
-use crate::{Payload, Response};
 
 /// Slices in one write; more are written by the next one.
 const SLICES_MAX: usize = 64;
-/// Records that are in a file are copied in pieces of this size.
-const FILE_CHUNK_BYTES: usize = 256 * 1024;
+/// Records of a file up to this size are copied behind their header: one send of both costs less than
+/// a send and a `sendfile`.
+const COPY_BYTES_MAX: usize = 32 * 1024;
+/// Records that cannot be sent from their file are copied in pieces of this size.
+const CHUNK_BYTES: usize = 256 * 1024;
+/// One `sendfile`; other connections of the thread get their turn after it.
+const SEND_FILE_BYTES: usize = 1024 * 1024;
 
 /// Answers that wait to be written, in the order of their requests.
 #[derive(Debug, Default)]
@@ -23,7 +31,7 @@ pub(crate) struct Outbound {
 #[derive(Debug)]
 enum Piece {
     Bytes(Bytes),
-    Records { records: Box<dyn TransferableRecords>, position: usize },
+    Records { records: Arc<dyn TransferableRecords>, position: usize },
 }
 
 impl Outbound {
@@ -42,16 +50,9 @@ impl Outbound {
         let prefix = i32::try_from(len).map_err(|_| io::Error::other("response larger than 2 GiB"))?;
         self.queue.push_back(Piece::Bytes(Bytes::copy_from_slice(&prefix.to_be_bytes())));
         for part in response.parts {
-            if part.is_empty() {
-                continue;
+            if !part.is_empty() {
+                self.queue.push_back(Piece::from(part));
             }
-            self.queue.push_back(match part {
-                Payload::Bytes(bytes) => Piece::Bytes(bytes),
-                Payload::Records(records) => match records.source() {
-                    TransferSource::Memory(bytes) => Piece::Bytes(bytes.clone()),
-                    TransferSource::File { .. } => Piece::Records { records, position: 0 },
-                },
-            });
         }
         self.bytes += prefix.to_be_bytes().len() + len;
         Ok(())
@@ -61,14 +62,10 @@ impl Outbound {
     /// dropped between writes without losing its place.
     pub(crate) async fn flush(&mut self, transport: &mut Transport, idle: &mut IdleTimer) -> io::Result<()> {
         while !self.queue.is_empty() {
-            self.load_records()?;
-            let written = {
-                let slices = self.slices();
-                tokio::select! {
-                    biased;
-                    written = transport.write_vectored(&slices) => written?,
-                    () = idle.expired() => return Err(io::ErrorKind::TimedOut.into()),
-                }
+            let written = tokio::select! {
+                biased;
+                written = self.write(transport) => written?,
+                () = idle.expired() => return Err(io::ErrorKind::TimedOut.into()),
             };
             if written == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
@@ -81,24 +78,31 @@ impl Outbound {
         Ok(())
     }
 
-    /// Copies the next piece of a file into memory when it is its turn.
-    fn load_records(&mut self) -> io::Result<()> {
-        let Some(Piece::Records { records, position }) = self.queue.front_mut() else { return Ok(()) };
-        let rest = records.size_in_bytes() - *position;
-        let mut chunk = vec![0; rest.min(FILE_CHUNK_BYTES)];
-        let mut filled = 0;
-        while filled < chunk.len() {
-            match records.read_at(*position + filled, &mut chunk[filled..])? {
-                // The frame promised these bytes; without them it cannot be finished.
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                n => filled += n,
+    async fn write(&mut self, transport: &mut Transport) -> io::Result<usize> {
+        if let Some(Piece::Records { records, position }) = self.queue.front() {
+            let (records, position) = (Arc::clone(records), *position);
+            if let Some(sent) = send_from_file(transport, &*records, position).await? {
+                return Ok(sent);
             }
+            self.load(records, position).await?;
         }
-        *position += filled;
-        if filled == rest {
-            self.queue.pop_front();
+        let slices = self.slices();
+        transport.write_vectored(&slices, slices.len() < self.queue.len()).await
+    }
+
+    /// Brings the next piece of the records at the front into memory.
+    async fn load(&mut self, records: Arc<dyn TransferableRecords>, position: usize) -> io::Result<()> {
+        let len = (records.size_in_bytes() - position).min(CHUNK_BYTES);
+        let chunk = match records.source() {
+            TransferSource::File { .. } => copy_apart(&records, position, len).await?,
+            TransferSource::Memory(_) | TransferSource::Hidden => copy(&*records, position, len)?,
+        };
+        let end = position + chunk.len();
+        self.queue.pop_front();
+        if end < records.size_in_bytes() {
+            self.queue.push_front(Piece::Records { records, position: end });
         }
-        self.queue.push_front(Piece::Bytes(chunk.into()));
+        self.queue.push_front(Piece::Bytes(chunk));
         Ok(())
     }
 
@@ -117,13 +121,63 @@ impl Outbound {
         assert!(written <= self.bytes, "more written than there was");
         self.bytes -= written;
         while written > 0 {
-            let Some(Piece::Bytes(bytes)) = self.queue.front_mut() else { return };
-            let step = written.min(bytes.len());
-            bytes.advance(step);
-            written -= step;
-            if bytes.is_empty() {
+            let Some(front) = self.queue.front_mut() else { return };
+            let left = match front {
+                Piece::Bytes(bytes) => {
+                    let step = written.min(bytes.len());
+                    bytes.advance(step);
+                    written -= step;
+                    bytes.len()
+                }
+                Piece::Records { records, position } => {
+                    let step = written.min(records.size_in_bytes() - *position);
+                    *position += step;
+                    written -= step;
+                    records.size_in_bytes() - *position
+                }
+            };
+            if left == 0 {
                 self.queue.pop_front();
             }
+        }
+    }
+}
+
+/// Sends records from where they lie, if they lie in a file's cached pages.
+async fn send_from_file(
+    transport: &mut Transport,
+    records: &dyn TransferableRecords,
+    position: usize,
+) -> io::Result<Option<usize>> {
+    let TransferSource::File { file, position: start } = records.source() else { return Ok(None) };
+    let len = (records.size_in_bytes() - position).min(SEND_FILE_BYTES);
+    let from = start + position as u64;
+    if !is_cached(file, from, len) {
+        return Ok(None);
+    }
+    match transport.send_file(file, from, len).await? {
+        // The frame promised these bytes; the log was cut, and the frame cannot be finished.
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        sent => Ok(Some(sent)),
+    }
+}
+
+impl From<Payload> for Piece {
+    fn from(part: Payload) -> Self {
+        let records = match part {
+            Payload::Bytes(bytes) => return Self::Bytes(bytes),
+            Payload::Records(records) => records,
+        };
+        let small = records.size_in_bytes() <= COPY_BYTES_MAX;
+        match records.source() {
+            TransferSource::Memory(bytes) => Self::Bytes(bytes.clone()),
+            TransferSource::File { file, position } if small => {
+                match copy_if_cached(file, position, records.size_in_bytes()) {
+                    Some(bytes) => Self::Bytes(bytes),
+                    None => Self::Records { records, position: 0 },
+                }
+            }
+            TransferSource::File { .. } | TransferSource::Hidden => Self::Records { records, position: 0 },
         }
     }
 }

@@ -1,10 +1,12 @@
 use std::future::Future;
 use std::io::{self, IoSlice};
+use std::os::fd::BorrowedFd;
 use std::pin::pin;
 use std::task::Poll;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rustix::net::{SendAncillaryBuffer, SendFlags};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 
 /// The bytes below the frames. TLS will be its second variant; until then everything is in the
@@ -40,11 +42,30 @@ impl Transport {
         }
     }
 
-    /// Writes some of these slices.
-    pub(crate) async fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        match self {
-            Self::Plaintext(stream) => stream.write_vectored(slices).await,
-        }
+    /// Writes some of these slices. With `more` the system waits for what follows at once before it
+    /// sends a packet that is not full.
+    pub(crate) async fn write_vectored(&mut self, slices: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
+        let Self::Plaintext(stream) = self;
+        let flags = if more { SendFlags::NOSIGNAL | SendFlags::MORE } else { SendFlags::NOSIGNAL };
+        let socket = &*stream;
+        let send = || Ok(rustix::net::sendmsg(socket, slices, &mut SendAncillaryBuffer::default(), flags)?);
+        stream.async_io(Interest::WRITABLE, send).await
+    }
+
+    /// Sends some of a file's bytes without copying them.
+    pub(crate) async fn send_file(
+        &mut self,
+        file: BorrowedFd<'_>,
+        position: u64,
+        len: usize,
+    ) -> io::Result<usize> {
+        let Self::Plaintext(stream) = self;
+        let socket = &*stream;
+        let send = || {
+            let mut from = position;
+            Ok(rustix::fs::sendfile(socket, file, Some(&mut from), len)?)
+        };
+        stream.async_io(Interest::WRITABLE, send).await
     }
 
     /// Says that nothing more will be written.

@@ -40,4 +40,6 @@ mod registry_test;
 pub mod sample;
 
 pub use api_keys::ApiKey;
-pub use codec::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Records, Request, Writer};
+pub use codec::{
+    DecodeError, EncodeError, Message, Payload, RawTaggedField, Reader, Records, Request, Writer,
+};

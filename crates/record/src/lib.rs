@@ -35,4 +35,3 @@ pub use memory_records::{Batches, BatchesMut, MemoryRecords, batches_mut};
 pub use record::{
     BatchRecords, Header, Headers, OwnedRecord, OwnedRecords, Record, RecordHeader, RecordIter, SimpleRecord,
 };
-pub use transferable::{TransferSource, TransferableRecords};

@@ -1,6 +1,7 @@
 //! Views and changes of batches where they lie, and what builders refuse.
 
 use bytes::{Bytes, BytesMut};
+use ottla_common::{TransferSource, TransferableRecords};
 use ottla_record::*;
 
 fn records(count: usize) -> Vec<SimpleRecord> {

@@ -1,6 +1,5 @@
-use bytes::Bytes;
 use ottla_common::{ErrorCode, TopicPartition, Uuid};
-use ottla_storage::FetchIsolation;
+use ottla_storage::{FetchIsolation, FileRecords};
 
 /// What a fetch as a whole wants.
 #[derive(Debug, Clone, Copy)]
@@ -47,8 +46,8 @@ pub struct FetchPartitionData {
     pub aborted_transactions: Option<Vec<(i64, i64)>>,
     /// Where the fetcher's log parts from this one: epoch and its end offset.
     pub diverging_epoch: Option<(i32, i64)>,
-    /// Batches as they lie in the log.
-    pub records: Bytes,
+    /// Batches, where they lie in the log.
+    pub records: FileRecords,
 }
 
 impl FetchPartitionData {
@@ -60,7 +59,7 @@ impl FetchPartitionData {
             log_start_offset: -1,
             aborted_transactions: None,
             diverging_epoch: None,
-            records: Bytes::new(),
+            records: FileRecords::EMPTY,
         }
     }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use ottla_common::{ErrorCode, TopicPartition, Uuid};
 use ottla_metadata::PartitionRegistration;
 use ottla_storage::{
-    AppendOrigin, FetchIsolation, LogStartOffsetIncrementReason, ReadError, StorageError, TransactionVersion,
+    AppendOrigin, FetchIsolation, FileRecords, LogStartOffsetIncrementReason, ReadError, StorageError, TransactionVersion,
     UnifiedLog, VerificationGuard,
 };
 use tokio::sync::Notify;
@@ -208,11 +208,9 @@ impl Partition {
         // Taken before the read: a watermark that moves meanwhile must not promise unread records.
         let mut data = self.positions();
         let read = self.log.read(offset, max_bytes, isolation, min_one_message).map_err(|e| read_code(&e))?;
-        data.records = if read.first_entry_incomplete {
-            Bytes::new()
-        } else {
-            read.records.read_all().map_err(|_| ErrorCode::KafkaStorageError)?
-        };
+        if !read.first_entry_incomplete {
+            data.records = read.records;
+        }
         data.aborted_transactions = read
             .aborted_transactions
             .map(|list| list.into_iter().map(|txn| (txn.producer_id, txn.first_offset)).collect());
@@ -227,7 +225,7 @@ impl Partition {
             log_start_offset: self.log.log_start_offset(),
             aborted_transactions: None,
             diverging_epoch: None,
-            records: Bytes::new(),
+            records: FileRecords::EMPTY,
         }
     }
 

@@ -246,7 +246,7 @@ impl ReplicaManager {
                 if !data.records.is_empty() {
                     min_one_message = false;
                 }
-                left = left.saturating_sub(data.records.len());
+                left = left.saturating_sub(data.records.size_in_bytes());
                 data
             })
             .collect()
@@ -294,6 +294,6 @@ impl ReplicaManager {
 }
 
 fn is_enough(params: &FetchParams, results: &[FetchPartitionData]) -> bool {
-    let bytes: usize = results.iter().map(|r| r.records.len()).sum();
+    let bytes: usize = results.iter().map(|r| r.records.size_in_bytes()).sum();
     bytes >= params.min_bytes.max(0) as usize || results.iter().any(FetchPartitionData::is_final)
 }

@@ -2,8 +2,9 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use ottla_common::{TransferSource, TransferableRecords};
 use ottla_record::{
-    HEADER_SIZE_UP_TO_MAGIC, RECORD_BATCH_OVERHEAD, RecordError, TransferSource, TransferableRecords,
+    HEADER_SIZE_UP_TO_MAGIC, RECORD_BATCH_OVERHEAD, RecordError,
     peek_log_entry_size,
 };
 
@@ -69,11 +70,10 @@ impl TransferableRecords for FileRecords {
     }
 
     fn source(&self) -> TransferSource<'_> {
-        static NOTHING: Bytes = Bytes::new();
         match &self.source {
             Source::File { file, position, .. } => match file.as_fd() {
                 Some(fd) => TransferSource::File { file: fd, position: *position },
-                None => TransferSource::Memory(&NOTHING),
+                None => TransferSource::Hidden,
             },
             Source::Memory(bytes) => TransferSource::Memory(bytes),
         }

@@ -349,7 +349,8 @@ fn write(ty: &Type, place: &str, flexible: &str) -> String {
         Type::Number(name) => format!("w.{name}({});\n", bare(place)),
         Type::Uuid => format!("w.uuid({});\n", bare(place)),
         Type::String => format!("w.string(&{place}, {flexible})?;\n"),
-        Type::Bytes | Type::Records => format!("w.bytes(&{place}, {flexible})?;\n"),
+        Type::Bytes => format!("w.bytes(&{place}, {flexible})?;\n"),
+        Type::Records => format!("w.records(&{place}, {flexible})?;\n"),
         Type::Struct(_) => format!("{place}.encode(w, version)?;\n"),
         Type::Array(element) => {
             format!(
@@ -369,7 +370,7 @@ fn write_nullable(ty: &Type, place: &str, flexible: &str) -> String {
     match ty {
         Type::String => format!("w.nullable_string({place}.as_deref(), {flexible})?;\n"),
         Type::Bytes => format!("w.nullable_bytes({place}.as_deref(), {flexible})?;\n"),
-        Type::Records => format!("w.nullable_bytes({place}.as_ref().map(|r| &r[..]), {flexible})?;\n"),
+        Type::Records => format!("w.nullable_records({place}.as_ref(), {flexible})?;\n"),
         Type::Struct(_) => write_nullable_struct(place, -1),
         Type::Array(element) => format!(
             "w.nullable_array({place}.as_deref(), {flexible}, |w, e| {{\n{}Ok(())\n}})?;\n",

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use ottla_common::{ErrorCode, TopicPartition, Uuid};
 use ottla_metadata::image::MetadataImage;
 use ottla_protocol::messages::fetch_response::{AbortedTransaction, NodeEndpoint, PartitionData};
+use ottla_protocol::Records;
 use ottla_protocol::messages::{FetchRequest, FetchResponse};
 use ottla_replica::{FetchInfo, FetchIsolation, FetchParams, FetchPartitionData};
 
@@ -172,6 +173,10 @@ fn partition_data(
         ErrorCode::KafkaStorageError if call.version <= 5 => ErrorCode::NotLeaderOrFollower,
         error => error,
     };
+    let records = match data.records.is_empty() {
+        true => Records::default(),
+        false => Records::Elsewhere(Arc::new(data.records)),
+    };
     let mut answer = PartitionData {
         partition_index: key.partition,
         error_code: error.code(),
@@ -186,7 +191,7 @@ fn partition_data(
             };
             list.into_iter().map(entry).collect()
         }),
-        records: Some(data.records.into()),
+        records: Some(records),
         ..Default::default()
     };
     if let Some((epoch, end_offset)) = data.diverging_epoch {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 pub use error::{DecodeError, EncodeError};
 pub use reader::Reader;
-pub use records::Records;
+pub use records::{Payload, Records};
 pub use writer::{TaggedFields, Writer};
 
 use crate::ApiKey;

@@ -1,12 +1,16 @@
-use bytes::{BufMut, Bytes, BytesMut};
-use ottla_common::Uuid;
+use std::sync::Arc;
 
-use super::{EncodeError, RawTaggedField};
+use bytes::{BufMut, Bytes, BytesMut};
+use ottla_common::{TransferableRecords, Uuid};
+
+use super::{EncodeError, Payload, RawTaggedField, Records};
 
 /// Writes primitives into a growing buffer.
 #[derive(Debug, Default)]
 pub struct Writer {
     buffer: BytesMut,
+    /// Records that are sent from where they lie, each with its place in the buffer.
+    elsewhere: Vec<(usize, Arc<dyn TransferableRecords>)>,
 }
 
 /// The known tagged fields of one struct, encoded and waiting for their count.
@@ -42,7 +46,7 @@ macro_rules! integers {
 impl Writer {
     /// A writer whose buffer need not grow below this size.
     pub fn with_capacity(bytes: usize) -> Self {
-        Self { buffer: BytesMut::with_capacity(bytes) }
+        Self { buffer: BytesMut::with_capacity(bytes), elsewhere: Vec::new() }
     }
 
     /// What was written so far.
@@ -60,9 +64,26 @@ impl Writer {
         self.buffer.is_empty()
     }
 
-    /// The bytes written.
+    /// The bytes written, all of which must be in memory.
     pub fn into_bytes(self) -> Bytes {
+        assert!(self.elsewhere.is_empty(), "records that lie elsewhere are parts of their own");
         self.buffer.freeze()
+    }
+
+    /// What was written, in the order to send it in.
+    pub fn into_parts(self) -> Vec<Payload> {
+        let mut rest = self.buffer.freeze();
+        let mut parts = Vec::with_capacity(2 * self.elsewhere.len() + 1);
+        let mut sent = 0;
+        for (place, records) in self.elsewhere {
+            parts.push(Payload::Bytes(rest.split_to(place - sent)));
+            parts.push(Payload::Records(records));
+            sent = place;
+        }
+        if !rest.is_empty() {
+            parts.push(Payload::Bytes(rest));
+        }
+        parts
     }
 
     /// The buffer itself, for a caller that goes on writing.
@@ -145,6 +166,27 @@ impl Writer {
     ) -> Result<(), EncodeError> {
         self.len_prefix(elements.len(), flexible)?;
         elements.iter().try_for_each(|element| encode(self, element))
+    }
+
+    /// Record batches that are not null.
+    pub fn records(&mut self, records: &Records, flexible: bool) -> Result<(), EncodeError> {
+        match records {
+            Records::Memory(bytes) => self.bytes(bytes, flexible)?,
+            Records::Elsewhere(records) => {
+                self.len_prefix(records.size_in_bytes(), flexible)?;
+                self.elsewhere.push((self.buffer.len(), Arc::clone(records)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Record batches or null.
+    pub fn nullable_records(&mut self, records: Option<&Records>, flexible: bool) -> Result<(), EncodeError> {
+        match records {
+            Some(records) => self.records(records, flexible)?,
+            None => self.null_len(flexible),
+        }
+        Ok(())
     }
 
     /// An array or null.

@@ -290,7 +290,7 @@ impl PartitionData {
         if version >= 11 {
             w.i32(self.preferred_read_replica);
         }
-        w.nullable_bytes(self.records.as_ref().map(|r| &r[..]), flexible)?;
+        w.nullable_records(self.records.as_ref(), flexible)?;
         if flexible {
             let mut tagged = TaggedFields::default();
             if version >= 12 && !(self.diverging_epoch == EpochEndOffset::default()) {

@@ -198,7 +198,7 @@ impl PartitionSnapshot {
         self.snapshot_id.encode(w, version)?;
         w.i64(self.size);
         w.i64(self.position);
-        w.bytes(&self.unaligned_records, flexible)?;
+        w.records(&self.unaligned_records, flexible)?;
         let mut tagged = TaggedFields::default();
         if !(self.current_leader == LeaderIdAndEpoch::default()) {
             tagged.push(0, |w| {

@@ -181,7 +181,7 @@ impl PartitionProduceData {
     pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 9;
         w.i32(self.index);
-        w.nullable_bytes(self.records.as_ref().map(|r| &r[..]), flexible)?;
+        w.nullable_records(self.records.as_ref(), flexible)?;
         if flexible {
             let mut tagged = TaggedFields::default();
             w.tagged_fields(tagged, &self.unknown_tagged_fields)?;

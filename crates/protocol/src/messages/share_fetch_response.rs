@@ -188,7 +188,7 @@ impl PartitionData {
         let Some(value) = &self.records else {
             return Err(EncodeError::Null { field: "PartitionData.Records" });
         };
-        w.bytes(&(*value), flexible)?;
+        w.records(&(*value), flexible)?;
         w.array(&self.acquired_records, flexible, |w, e| {
             (*e).encode(w, version)?;
             Ok(())

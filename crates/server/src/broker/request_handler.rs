@@ -20,7 +20,7 @@ impl RequestHandler for BrokerRequestHandler {
             client_host: ctx.connection.client_host(),
         };
         match ottla_apis::serve(self.0.clone(), ctx.api_key, call, ctx.correlation_id, body).await {
-            Outcome::Response(bytes) => Response::new(bytes).into(),
+            Outcome::Response(parts) => Response::from_parts(parts).into(),
             Outcome::NoResponse => HandlerResult::NO_RESPONSE,
             Outcome::Close(reason) => {
                 info!(logger = "kafka.network.SocketServer", "Closing the connection of {ctx}: {reason}");
