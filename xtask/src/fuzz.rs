@@ -29,7 +29,8 @@ const INSTRUMENTED: &str = "--cfg fuzzing -Cpasses=sancov-module \
      -Cllvm-args=-sanitizer-coverage-trace-compares";
 const SANITIZED: &str = "-Zsanitizer=address";
 
-/// Builds the targets and runs each for its time, as many at once as there are processors.
+/// Builds the targets and runs each for its time: as many at once as there are processors, but all
+/// together when that takes long.
 pub fn run(report: &mut Report, options: &Options) {
     let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
     if !process::available(&compiler) {
@@ -41,7 +42,8 @@ pub fn run(report: &mut Report, options: &Options) {
         Ok(programs) => programs,
         Err(error) => return report.fail("fuzz targets are built", &format!("{error:#}")),
     };
-    let at_once = thread::available_parallelism().map_or(1, usize::from);
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let at_once = if time >= LONG { TARGETS.len() } else { processors };
     for targets in TARGETS.chunks(at_once) {
         let started: Vec<_> = targets.iter().map(|target| Fuzzing::start(&programs, target, time)).collect();
         for (target, fuzzing) in targets.iter().zip(started) {
