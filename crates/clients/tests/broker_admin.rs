@@ -45,7 +45,7 @@ async fn topics_live_and_die() {
         let entries = configs[0].1.as_ref().unwrap();
         let find = |key: &str| entries.iter().find(|e| e.name == key).unwrap();
         find("max.message.bytes").value.as_deref() == Some("2000")
-            && find("retention.ms").source == ConfigSource::DefaultConfig
+            && find("retention.ms").source != ConfigSource::DynamicTopicConfig
     })
     .await;
 
