@@ -289,6 +289,14 @@ impl Server {
         Ok(())
     }
 
+    /// Takes the real-time priority away again.
+    pub fn release(&self) -> Result<()> {
+        let id = self.id().to_string();
+        let log = self.log.with_file_name("schedule.log");
+        process::succeed("chrt", Command::new("chrt").args(["-a", "-o", "-p", "0", &id]), &log, PATIENCE)?;
+        Ok(())
+    }
+
     /// SIGTERM until the process is gone, in milliseconds.
     pub fn stop(self) -> Result<f64> {
         let begin = Instant::now();

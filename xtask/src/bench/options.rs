@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 
 use super::broker::Broker;
+use super::plan::CELLS;
 
 /// The wishes.
 #[derive(Debug, Clone)]
@@ -91,13 +92,15 @@ impl Options {
         Ok(options)
     }
 
-    /// Whether a cell was asked for, by its id or the start of it.
+    /// Whether a cell was asked for: by its id, or by the start of it when that is no id itself.
     pub fn wants(&self, id: &str, quick: bool) -> bool {
         if self.cells.is_empty() {
             return quick || !self.quick;
         }
         let asked = |wish: &String| {
-            id == wish || id.strip_prefix(wish.as_str()).is_some_and(|rest| rest.starts_with('-'))
+            let family = CELLS.iter().all(|cell| cell.id != wish);
+            let inside = id.strip_prefix(wish.as_str()).is_some_and(|rest| rest.starts_with('-'));
+            id == wish || (family && inside)
         };
         self.cells.iter().any(asked)
     }
@@ -125,6 +128,7 @@ mod tests {
     fn families_and_single_cells() {
         let options = parse("--cell P1,L1-100B").unwrap();
         assert!(options.wants("P1-16KiB-1KiB", false) && options.wants("L1-100B", false));
+        assert!(!parse("--cell L1-1KiB").unwrap().wants("L1-1KiB-pinned", true));
         assert!(!options.wants("L1-1KiB", true) && !options.wants("P10-x", true));
         assert!(parse("").unwrap().wants("N1-1k", false));
         assert!(!parse("--quick").unwrap().wants("N1-1k", false));

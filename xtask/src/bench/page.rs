@@ -14,6 +14,9 @@ use crate::paths;
 /// Widest bar of a plot.
 const BAR: f64 = 40.0;
 
+/// Fewer rounds prove nothing.
+const ROUNDS_MIN: u64 = 3;
+
 /// What is plotted of an open loop.
 const LATENCY_PLOTS: &[&str] =
     &["1000/s: CPU µs for each message", "1000/s: end to end p50, µs", "1000/s: end to end p99, µs"];
@@ -74,8 +77,13 @@ fn summary(page: &mut String, lines: &[Value], cells: &[&Cell]) -> Vec<String> {
         for name in runs.figures() {
             for (wanted, seen, holds) in GOALS.iter().flat_map(|goal| runs.judge(goal, &name)) {
                 all += 1;
-                met += usize::from(holds);
-                let verdict = if holds { "met" } else { "**not met**" };
+                let enough = runs.rounds() >= ROUNDS_MIN;
+                met += usize::from(holds && enough);
+                let verdict = match (holds, enough) {
+                    (true, true) => "met",
+                    (true, false) => "too few rounds to say",
+                    (false, _) => "**not met**",
+                };
                 let _ = writeln!(rows, "| {} | {name} | {wanted} | {seen} | {verdict} |", cell.id);
             }
         }
@@ -116,6 +124,10 @@ impl<'a> Runs<'a> {
             }
         }
         names
+    }
+
+    fn rounds(&self) -> u64 {
+        self.lines.iter().filter_map(|line| line["round"].as_u64()).max().map_or(0, |last| last + 1)
     }
 
     fn brokers(&self) -> Vec<Broker> {
@@ -165,8 +177,7 @@ impl<'a> Runs<'a> {
 
     fn write(&self, text: &mut String) -> Result<()> {
         let brokers = self.brokers();
-        let rounds =
-            self.lines.iter().filter_map(|line| line["round"].as_u64()).max().map_or(0, |last| last + 1);
+        let rounds = self.rounds();
         let noisy = self.lines.iter().filter(|line| line["gate"]["noisy"] == true);
         let mut noisy: Vec<&Value> = noisy.map(|line| &line["round"]).collect();
         noisy.dedup();

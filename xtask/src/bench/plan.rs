@@ -130,7 +130,7 @@ pub const CELLS: &[Cell] = &[
     latency(
         "L1-1KiB-pinned",
         "open loop, 1 KiB, 1 partition, all on one CPU",
-        latency::Shape { pinned: true, ..L1 },
+        latency::Shape { pinned: true, rates: &[200.0, 1000.0], ..L1 },
     ),
     latency("L1-100B", "open loop, 100 B, 1 partition, both CPUs", latency::Shape { message: 100, ..L1 }),
     latency(

@@ -14,7 +14,7 @@ const HELP: &str = "kbench KIND --bootstrap 127.0.0.1:PORT [--option value ...]
            [--message BYTES] [--records N] [--compression none|lz4|zstd] [--connections N]
            [--in-flight N] [--acks N] [--seconds S] [--bytes N] [--requests N]
   consume  --topic T [--topics N] [--partitions N] [--connections N] [--max-bytes N]
-           [--mode discard|copy|verify] [--seconds S] [--loops N]
+           [--mode discard|copy|verify] [--seconds S] [--loops N] [--mb-per-s N]
   latency  --topic T [--partitions N] [--rate N] [--seconds S] [--warm-seconds S] [--message BYTES]
            [--records N] [--in-flight N] [--acks N] [--consume true|false]
   idle     [--connections N]           holds them until its input ends

@@ -16,11 +16,14 @@ use crate::wire::{api, request};
 /// Connections from one source address, well below the number of its ports.
 const PER_SOURCE: usize = 8000;
 
-/// Opens a connection from one of the addresses 127.0.0.0/8, so that ports last.
+/// Opens a connection from an address of 127.0.0.0/8 that no other process and no other
+/// [`PER_SOURCE`] connections use, for ports rest for a minute after each.
 fn open(server: SocketAddrV4, number: usize) -> Result<TcpStream> {
     let family = AddressFamily::INET;
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let group = u8::try_from(number / PER_SOURCE % 100)?;
     let fd = socket(family, SocketType::STREAM, None)?;
-    let source = Ipv4Addr::new(127, 0, 1, 1 + (number / PER_SOURCE % 250) as u8);
+    let source = Ipv4Addr::new(127, 100 + group, high, low.max(1));
     bind(&fd, &SocketAddrV4::new(source, 0)).context("bind")?;
     connect(&fd, &server).with_context(|| format!("connection {number}"))?;
     let stream = TcpStream::from(fd);

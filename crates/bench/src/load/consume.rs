@@ -56,6 +56,8 @@ struct Plan {
     ranges: Vec<(i64, i64)>,
     duration: Duration,
     loops: usize,
+    /// Bytes a second of each consumer at most.
+    pace: f64,
 }
 
 #[derive(Debug, Default)]
@@ -76,6 +78,7 @@ pub fn run(mut arguments: Arguments) -> Result<Value> {
     let mode: Mode = arguments.get("mode", Mode::Discard)?;
     let duration = Duration::from_secs_f64(arguments.get("seconds", 3600.0)?);
     let loops: usize = arguments.get("loops", 1)?;
+    let pace = arguments.get("mb-per-s", f64::INFINITY)? * 1e6;
     arguments.finish()?;
     let begin = Instant::now();
     let mut all = Done::default();
@@ -85,7 +88,7 @@ pub fn run(mut arguments: Arguments) -> Result<Value> {
         let first = client.offsets(&topic, partitions, -2)?;
         let last = client.offsets(&topic, partitions, -1)?;
         let ranges = first.into_iter().zip(last).collect();
-        let plan = Plan { address: address.clone(), topic, max_bytes, mode, ranges, duration, loops };
+        let plan = Plan { address: address.clone(), topic, max_bytes, mode, ranges, duration, loops, pace };
         for done in plan.run(connections)? {
             all.fetches += done.fetches;
             all.bytes += done.bytes;
@@ -140,13 +143,16 @@ impl<'a> Consumer<'a> {
     }
 
     fn run(mut self) -> Result<Done> {
-        let end = Instant::now() + self.plan.duration;
+        let begin = Instant::now();
+        let end = begin + self.plan.duration;
         let mut empty = 0;
         for _ in 0..self.plan.loops {
             let ranges = self.plan.ranges.iter().enumerate();
             self.left =
                 ranges.filter(|(_, (first, last))| first < last).map(|(p, (first, _))| (p, *first)).collect();
             while !self.left.is_empty() && Instant::now() < end {
+                let due = Duration::from_secs_f64(self.done.bytes as f64 / self.plan.pace);
+                thread::sleep(due.saturating_sub(begin.elapsed()));
                 let before = self.done.messages;
                 self.fetch()?;
                 // A loaded server may answer late with nothing, but not for ever.

@@ -9,6 +9,9 @@ use crate::bench::run::{Figures, Run, figure, number};
 /// What the reader does to the producer.
 pub const RAISE: &str = "rise of the producer's p99 by the reader, ms";
 
+/// MB a second that the reader takes at most, so that it is the disk that is felt and not a lack of CPU.
+const PACE: u32 = 250;
+
 /// The loads.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
@@ -35,14 +38,17 @@ pub fn run(run: &Run<'_>, shape: &Shape) -> Result<Figures> {
     let warm = run.warm_seconds();
     run.kbench(&server, &format!("latency --topic cell --rate 5000 --warm-seconds 0 --seconds {warm}"))?;
     let watch = format!("latency --topic cell --rate {} --seconds {}", shape.rate, shape.seconds);
-    let alone = run.kbench(&server, &watch)?;
+    server.prioritize(false)?;
+    let alone = run.prioritized(&server, &watch, false)?;
     let seconds = shape.seconds + 2.0;
-    let read = format!("consume --topic old --partitions 4 --mode discard --loops 1000 --seconds {seconds}");
+    let read = format!(
+        "consume --topic old --partitions 4 --mode discard --loops 1000 --seconds {seconds} --mb-per-s {PACE}"
+    );
     let (beside, reader) = thread::scope(|scope| {
         let command = run.command(&server, &read, &[]);
         let mut command = run.enter(&command);
         let reader = scope.spawn(move || command.output());
-        let beside = run.kbench(&server, &watch)?;
+        let beside = run.prioritized(&server, &watch, false)?;
         let output = reader.join().map_err(|_| anyhow!("the reader died"))??;
         anyhow::Ok((beside, output))
     })?;

@@ -30,8 +30,9 @@ pub fn run(run: &Run<'_>, shape: &Shape) -> Result<Figures> {
     let words =
         format!("latency --topic cell --partitions 4 --records {RECORDS} --in-flight 20 --rate {rate:.0}");
     run.kbench(&server, &format!("{words} --warm-seconds 0 --seconds {}", run.warm_seconds()))?;
+    server.prioritize(false)?;
     let before = server.cpu()?;
-    let seen = run.kbench(&server, &format!("{words} --seconds {seconds}"))?;
+    let seen = run.prioritized(&server, &format!("{words} --seconds {seconds}"), false)?;
     let cpu = server.cpu()? - before;
     let mut figures = Figures::new();
     for (quantile, field) in [("p50", "p50_us"), ("p99", "p99_us"), ("p99.9", "p999_us")] {
