@@ -22,7 +22,7 @@ const SEQUENCED: &str = "sequenced";
 const GROUPS: &[&str] = &["billing", "shipping"];
 const WRITE: Duration = Duration::from_secs(90);
 /// Metadata snapshots come after this many bytes of records, so that there are some.
-const SNAPSHOTS: &str = "3000";
+const SNAPSHOTS: &str = "1000";
 /// `segment.bytes` has this lower bound since Kafka 4.0 (KIP-1030).
 const SEGMENT_BYTES: &str = "1048576";
 
