@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytestring::ByteString;
 use ottla_apis::Call;
 use ottla_apis::context::{BoxFuture, Controller};
+use ottla_common::ErrorCode;
 use ottla_common::config::ConfigError;
 use ottla_controller::{ApiError, Describable};
 use ottla_metadata::{ConfigResource, ConfigResourceType};
@@ -68,7 +69,12 @@ impl Controller for ControllerRequests {
     ) -> BoxFuture<'a, DeleteTopicsResponse> {
         Box::pin(async move {
             let wanted = request.clone();
-            let mut response = match self.applied(self.controller.delete_topics(request).await).await {
+            let deleted = if !self.config.current().settings.server.delete_topic_enable {
+                Err(deletion_disabled(call.version))
+            } else {
+                self.applied(self.controller.delete_topics(request).await).await
+            };
+            let mut response = match deleted {
                 Ok(response) => response,
                 Err(error) => failed_deletes(&wanted, &error),
             };
@@ -273,6 +279,15 @@ fn alter_result(
     }
 }
 
+/// `delete.topic.enable` is off. Clients of the first versions do not know the code made for that.
+fn deletion_disabled(version: i16) -> ApiError {
+    if version < 3 {
+        ApiError::new(ErrorCode::InvalidRequest, "Topic deletion is disabled.")
+    } else {
+        ApiError::code(ErrorCode::TopicDeletionDisabled)
+    }
+}
+
 fn failed_deletes(request: &DeleteTopicsRequest, error: &ApiError) -> DeleteTopicsResponse {
     let by_name = request.topic_names.iter().map(|name| (Some(name.clone()), ottla_common::Uuid::ZERO));
     let by_either = request.topics.iter().map(|topic| (topic.name.clone(), topic.topic_id));
@@ -288,5 +303,20 @@ fn failed_deletes(request: &DeleteTopicsRequest, error: &ApiError) -> DeleteTopi
             })
             .collect(),
         ..Default::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_clients_hear_of_disabled_deletion_in_their_words() {
+        assert_eq!(deletion_disabled(2).code, ErrorCode::InvalidRequest);
+        assert_eq!(deletion_disabled(3).code, ErrorCode::TopicDeletionDisabled);
+        let request = DeleteTopicsRequest { topic_names: vec!["a".into(), "b".into()], ..Default::default() };
+        let response = failed_deletes(&request, &deletion_disabled(6));
+        let codes: Vec<i16> = response.responses.iter().map(|r| r.error_code).collect();
+        assert_eq!(codes, [73, 73]);
     }
 }

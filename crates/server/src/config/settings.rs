@@ -20,17 +20,17 @@ macro_rules! settings {
 
         /// Every key that some code reads.
         pub(super) static KEYS_READ: &[&str] = &[$($($key,)*)*];
+
+        /// The fields behind them.
+        #[cfg(test)]
+        pub(super) static FIELDS: &[&str] = &[$($(stringify!($field),)*)*];
     };
 }
 
 settings! {
     /// The server in general.
     ServerSettings {
-        num_io_threads: i32 = "num.io.threads",
-        background_threads: i32 = "background.threads",
         request_timeout_ms: i32 = "request.timeout.ms",
-        message_max_bytes: i32 = "message.max.bytes",
-        max_decompressed_message_bytes: i32 = "max.decompressed.message.bytes",
         fetch_max_bytes: i32 = "fetch.max.bytes",
         max_incremental_fetch_session_cache_slots: i32 = "max.incremental.fetch.session.cache.slots",
         max_request_partition_size_limit: i32 = "max.request.partition.size.limit",
@@ -38,16 +38,13 @@ settings! {
         auto_create_topics_enable: bool = "auto.create.topics.enable",
         controlled_shutdown_enable: bool = "controlled.shutdown.enable",
         broker_rack: Option<String> = "broker.rack",
-        authorizer_class_name: String = "authorizer.class.name",
         unstable_api_versions_enable: bool = "unstable.api.versions.enable",
-        unstable_feature_versions_enable: bool = "unstable.feature.versions.enable",
     }
     /// Roles, registration and heartbeats.
     KRaftSettings {
         initial_broker_registration_timeout_ms: i32 = "initial.broker.registration.timeout.ms",
         broker_heartbeat_interval_ms: i32 = "broker.heartbeat.interval.ms",
         broker_session_timeout_ms: i32 = "broker.session.timeout.ms",
-        server_max_startup_time_ms: i64 = "server.max.startup.time.ms",
     }
     /// The metadata log and its snapshots.
     MetadataLogSettings {
@@ -59,33 +56,25 @@ settings! {
         max_retention_ms: i64 = "metadata.max.retention.ms",
         max_idle_interval_ms: i32 = "metadata.max.idle.interval.ms",
         internal_segment_bytes: Option<i32> = "internal.metadata.log.segment.bytes",
-        internal_max_batch_size_bytes: i32 = "internal.metadata.max.batch.size.in.bytes",
-        internal_delete_delay_ms: i64 = "internal.metadata.delete.delay.millis",
     }
     /// The KRaft quorum.
     QuorumSettings {
         election_timeout_ms: i32 = "controller.quorum.election.timeout.ms",
         fetch_timeout_ms: i32 = "controller.quorum.fetch.timeout.ms",
-        election_backoff_max_ms: i32 = "controller.quorum.election.backoff.max.ms",
-        append_linger_ms: i32 = "controller.quorum.append.linger.ms",
         request_timeout_ms: i32 = "controller.quorum.request.timeout.ms",
         retry_backoff_ms: i32 = "controller.quorum.retry.backoff.ms",
         auto_join_enable: bool = "controller.quorum.auto.join.enable",
-        fetch_snapshot_max_bytes: i32 = "controller.quorum.fetch.snapshot.max.bytes",
         fetch_max_bytes: i32 = "controller.quorum.fetch.max.bytes",
     }
     /// Connections and request queues.
     SocketServerSettings {
-        num_network_threads: i32 = "num.network.threads",
         socket_send_buffer_bytes: i32 = "socket.send.buffer.bytes",
         socket_receive_buffer_bytes: i32 = "socket.receive.buffer.bytes",
         socket_request_max_bytes: i32 = "socket.request.max.bytes",
         socket_listen_backlog_size: i32 = "socket.listen.backlog.size",
         max_connections_per_ip: i32 = "max.connections.per.ip",
         max_connections: i32 = "max.connections",
-        max_connection_creation_rate: i32 = "max.connection.creation.rate",
         connections_max_idle_ms: i64 = "connections.max.idle.ms",
-        queued_max_requests: i32 = "queued.max.requests",
         queued_max_request_bytes: i64 = "queued.max.request.bytes",
     }
     /// Replicas and leaders.
@@ -93,7 +82,6 @@ settings! {
         default_replication_factor: i32 = "default.replication.factor",
         replica_lag_time_max_ms: i64 = "replica.lag.time.max.ms",
         replica_high_watermark_checkpoint_interval_ms: i64 = "replica.high.watermark.checkpoint.interval.ms",
-        unclean_leader_election_enable: bool = "unclean.leader.election.enable",
         min_insync_replicas: i32 = "min.insync.replicas",
         leader_imbalance_check_interval_seconds: i64 = "leader.imbalance.check.interval.seconds",
         auto_leader_rebalance_enable: bool = "auto.leader.rebalance.enable",
@@ -101,10 +89,7 @@ settings! {
     /// Groups and their offsets.
     GroupCoordinatorSettings {
         rebalance_protocols: Vec<String> = "group.coordinator.rebalance.protocols",
-        threads: i32 = "group.coordinator.threads",
-        append_linger_ms: i32 = "group.coordinator.append.linger.ms",
         offsets_commit_timeout_ms: i32 = "offsets.commit.timeout.ms",
-        offsets_load_buffer_size: i32 = "offsets.load.buffer.size",
         offsets_topic_replication_factor: i16 = "offsets.topic.replication.factor",
         offsets_topic_num_partitions: i32 = "offsets.topic.num.partitions",
         offsets_topic_segment_bytes: i32 = "offsets.topic.segment.bytes",
@@ -136,7 +121,6 @@ settings! {
         log_flush_offset_checkpoint_interval_ms: i32 = "log.flush.offset.checkpoint.interval.ms",
         log_flush_start_offset_checkpoint_interval_ms: i32 = "log.flush.start.offset.checkpoint.interval.ms",
         log_initial_task_delay_ms: i64 = "log.initial.task.delay.ms",
-        log_dir_failure_timeout_ms: i64 = "log.dir.failure.timeout.ms",
     }
 }
 

@@ -23,8 +23,8 @@ impl fmt::Display for Warning {
     }
 }
 
-/// Keys that the parser itself reads.
-const KEYS_PARSED: &[&str] = &[
+/// Keys that the parser itself reads, and those that code asks for by name.
+pub(super) const KEYS_PARSED: &[&str] = &[
     "advertised.listeners",
     "controller.listener.names",
     "controller.quorum.bootstrap.servers",
@@ -40,6 +40,11 @@ const KEYS_PARSED: &[&str] = &[
     "node.id",
     "process.roles",
     "security.inter.broker.protocol",
+    "share.coordinator.state.topic.min.isr",
+    "share.coordinator.state.topic.num.partitions",
+    "share.coordinator.state.topic.replication.factor",
+    "share.coordinator.state.topic.segment.bytes",
+    "unclean.leader.election.interval.ms",
 ];
 
 /// Prefixes under which plugins look for keys of their own, which nobody else can judge.
@@ -74,9 +79,32 @@ const RETIRED: &[(&str, &str)] = &[
     ("offsets.storage", "offsets are always kept in `__consumer_offsets`; leave it out"),
 ];
 
-/// One warning for every key that does nothing.
+/// Keys of topics that storage keeps and nobody reads yet: compaction, tiered storage, throttles.
+const TOPIC_KEYS_UNREAD: &[&str] = &[
+    "delete.retention.ms",
+    "local.retention.bytes",
+    "local.retention.ms",
+    "max.compaction.lag.ms",
+    "min.cleanable.dirty.ratio",
+    "min.compaction.lag.ms",
+    "remote.copy.lag.bytes",
+    "remote.copy.lag.ms",
+];
+
+/// One warning for every key that is not what its author may think, and one for all that do nothing.
 pub(super) fn warnings(def: &ConfigDef, props: &BTreeMap<String, String>) -> Vec<Warning> {
-    props.keys().filter_map(|key| Some(Warning { key: key.clone(), text: warning(def, key)? })).collect()
+    let mut warnings: Vec<Warning> =
+        props.keys().filter_map(|key| Some(Warning { key: key.clone(), text: warning(def, key)? })).collect();
+    let is_idle = |key: &&String| {
+        let base = base_name(def, key);
+        def.contains(base) && !has_effect(base) && warning(def, key).is_none()
+    };
+    let idle: Vec<String> = props.keys().filter(is_idle).cloned().collect();
+    if let Some(first) = idle.first() {
+        let text = format!("these configuration keys have no effect here: {}", idle.join(", "));
+        warnings.push(Warning { key: first.clone(), text });
+    }
+    warnings
 }
 
 fn warning(def: &ConfigDef, key: &str) -> Option<String> {
@@ -90,21 +118,12 @@ fn warning(def: &ConfigDef, key: &str) -> Option<String> {
         return Some(format!("configuration key `{key}` has no effect here: plugins are not loaded"));
     }
     let base = base_name(def, key);
-    if !def.contains(base) {
-        return Some(match nearest(base, def.keys().map(|row| row.name)) {
-            Some(near) => format!("unknown configuration key `{key}` is ignored; did you mean `{near}`?"),
-            None => format!("unknown configuration key `{key}` is ignored"),
-        });
-    }
-    if has_effect(base) {
+    if def.contains(base) {
         return None;
     }
-    let others = def.keys().map(|row| row.name).filter(|name| has_effect(name));
-    Some(match nearest(base, others) {
-        Some(near) => {
-            format!("configuration key `{key}` has no effect here; the nearest one that has is `{near}`")
-        }
-        None => format!("configuration key `{key}` has no effect here"),
+    Some(match nearest(base, def.keys().map(|row| row.name)) {
+        Some(near) => format!("unknown configuration key `{key}` is ignored; did you mean `{near}`?"),
+        None => format!("unknown configuration key `{key}` is ignored"),
     })
 }
 
@@ -116,7 +135,10 @@ fn is_named(key: &str, name: &str) -> bool {
 pub(super) fn has_effect(key: &str) -> bool {
     KEYS_PARSED.contains(&key)
         || KEYS_READ.contains(&key)
-        || TOPIC_SYNONYMS.iter().any(|(_, synonyms)| synonyms.iter().any(|(name, _)| *name == key))
+        || TOPIC_SYNONYMS
+            .iter()
+            .filter(|(topic_key, _)| !TOPIC_KEYS_UNREAD.contains(topic_key))
+            .any(|(_, synonyms)| synonyms.iter().any(|(name, _)| *name == key))
 }
 
 /// `listener.name.<listener>.[<mechanism>.]<key>` sets `<key>` for one listener.

@@ -61,6 +61,7 @@ pub(super) struct BrokerOptions {
 pub(super) struct BrokerNode {
     lifecycle: BrokerLifecycle,
     groups: Arc<GroupCoordinatorService>,
+    controlled_shutdown: bool,
     tasks: Vec<JoinHandle<()>>,
     addresses: Vec<SocketAddr>,
 }
@@ -136,7 +137,8 @@ impl BrokerNode {
                 .extend(addresses.iter().find(|(name, _)| *name == endpoint.listener_name).map(|(_, a)| *a));
         }
         lifecycle.unfence().await;
-        Ok(Self { lifecycle, groups, tasks, addresses: bootstrap })
+        let controlled_shutdown = config.settings.server.controlled_shutdown_enable;
+        Ok(Self { lifecycle, groups, controlled_shutdown, tasks, addresses: bootstrap })
     }
 
     pub(super) fn bootstrap_addresses(&self) -> Vec<SocketAddr> {
@@ -145,7 +147,9 @@ impl BrokerNode {
 
     /// Leaves the cluster in order.
     pub(super) async fn begin_shutdown(&mut self) {
-        self.lifecycle.shut_down(CONTROLLED_SHUTDOWN_PATIENCE).await;
+        if self.controlled_shutdown {
+            self.lifecycle.shut_down(CONTROLLED_SHUTDOWN_PATIENCE).await;
+        }
     }
 
     pub(super) fn stop(self) {
