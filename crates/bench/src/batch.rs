@@ -143,7 +143,7 @@ pub struct Words(pub u64);
 
 impl Words {
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -152,13 +152,13 @@ impl Words {
 
     /// A number below the bound.
     pub fn below(&mut self, bound: usize) -> usize {
-        ((u128::from(self.next()) * bound as u128) >> 64) as usize
+        ((u128::from(self.draw()) * bound as u128) >> 64) as usize
     }
 
     fn text(&mut self, length: usize) -> Vec<u8> {
         let mut text = Vec::with_capacity(length + 32);
         while text.len() < length {
-            let number = self.next();
+            let number = self.draw();
             let field = ["\"user\":", "\"page\":", "\"time\":", "\"price\":"][(number % 4) as usize];
             let _ = write!(text, "{field}{:08x},", number >> 32);
         }

@@ -1,5 +1,7 @@
 //! The load generator against the floor, in one process.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -37,6 +37,9 @@ pub fn run(run: &Run<'_>, shape: &Shape) -> Result<Figures> {
     thread::sleep(Duration::from_secs(4));
     let idle = (server.cpu()? - cpu) / 4.0 * 1e3;
     let words = format!("produce --topic cell --topics {topics} --partitions {partitions} --connections 2");
+    // The first batch opens what was left closed until then; twice, for the two connections overlap.
+    let first = format!("{words} --batch 1 --message 100 --requests {}", 2.0 * all);
+    let (_, first_cpu) = run.measured(&server, &first)?;
     let (produced, produce_cpu) = run.measured(&server, &format!("{words} --seconds 5 --bytes 600000000"))?;
     let mut figures = vec![
         figure(CREATE, number(&created, "us_per_partition")?),
