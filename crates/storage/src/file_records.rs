@@ -3,10 +3,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use ottla_common::{TransferSource, TransferableRecords};
-use ottla_record::{
-    HEADER_SIZE_UP_TO_MAGIC, RECORD_BATCH_OVERHEAD, RecordError,
-    peek_log_entry_size,
-};
+use ottla_record::{HEADER_SIZE_UP_TO_MAGIC, RECORD_BATCH_OVERHEAD, RecordError, peek_log_entry_size};
 
 use crate::fs::{LogFile, read_exact_at, read_full_at};
 use crate::log_entry::EntryHeader;

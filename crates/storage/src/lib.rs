@@ -27,6 +27,7 @@ mod meta_properties;
 pub mod producer_state;
 #[cfg(test)]
 mod recovery_test;
+mod stamped_records;
 mod sync;
 #[cfg(test)]
 mod test_support;

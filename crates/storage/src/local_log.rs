@@ -18,6 +18,7 @@ use crate::log_file_names::{
 use crate::log_loader::LoadedLog;
 use crate::log_offset::LogOffsetMetadata;
 use crate::log_segment::LogSegment;
+use crate::stamped_records::StampedRecords;
 use crate::sync::{Mutex, RwLock};
 
 /// Segments by base offset.
@@ -175,7 +176,7 @@ impl LocalLog {
     }
 
     /// Appends whole batches whose last offset is `last_offset`.
-    pub(crate) fn append(&self, last_offset: i64, records: &[u8]) -> io::Result<()> {
+    pub(crate) fn append(&self, last_offset: i64, records: &StampedRecords) -> io::Result<()> {
         let before = self.end_offset();
         assert!(last_offset >= before, "LEO-MONOTONIC: appends move the log's end forward");
         self.active_segment().append(records)?;

@@ -16,7 +16,13 @@ use crate::log_entry::LogEntry;
 use crate::log_file_names::{
     INDEX_FILE_SUFFIX, LOG_FILE_SUFFIX, TIME_INDEX_FILE_SUFFIX, TXN_INDEX_FILE_SUFFIX, segment_file,
 };
+use crate::stamped_records::StampedRecords;
 use crate::sync::Mutex;
+
+/// Room reserved ahead: this part of what the segment has.
+const RESERVED_PART: u64 = 8;
+const RESERVED_BYTES_MIN: u64 = 64 * 1024;
+const RESERVED_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 /// A stretch of the log: a `.log` file of batches and its indexes.
 ///
@@ -28,6 +34,8 @@ pub struct LogSegment {
     base_offset: i64,
     file: Arc<dyn LogFile>,
     size: AtomicU64,
+    /// Up to where the file system has given room.
+    reserved: AtomicU64,
     index_interval_bytes: usize,
     roll_jitter_ms: i64,
     state: Mutex<State>,
@@ -108,6 +116,7 @@ impl LogSegment {
             base_offset,
             file,
             size: AtomicU64::new(size),
+            reserved: AtomicU64::new(size),
             index_interval_bytes: config.index_interval_bytes,
             roll_jitter_ms: roll_jitter(config, base_offset, now_ms),
             state: Mutex::new(State {
@@ -149,24 +158,43 @@ impl LogSegment {
     }
 
     /// Writes batches at the end. They are whole, valid, and in order.
-    pub(crate) fn append(&self, records: &[u8]) -> io::Result<()> {
+    pub(crate) fn append(&self, records: &StampedRecords) -> io::Result<()> {
         let start = self.size();
-        self.file.write_all_at(records, start)?;
+        self.reserve_ahead(start, records.len() as u64);
+        records.write_to(self.file.as_ref(), start)?;
         self.size.store(start + records.len() as u64, Ordering::Release);
         let mut state = self.state.lock();
         self.load_max_timestamp(&mut state)?;
-        let mut rest = records;
+        let mut rest = &records.unstamped()[..];
         let mut position = start;
         while let Ok(Some(size)) = peek_batch_size(rest)
             && let Some((batch, next)) = rest.split_at_checked(size)
             && let Ok(batch) = RecordBatchHeader::new(batch)
         {
-            let last = TimestampOffset { timestamp: batch.max_timestamp(), offset: batch.last_offset() };
+            let offset = batch.last_offset() + records.offset_shift();
+            let last = TimestampOffset { timestamp: batch.max_timestamp(), offset };
             self.note_entry(&mut state, last, size, position)?;
             position += size as u64;
             rest = next;
         }
         assert!(rest.is_empty(), "SEGMENT-WHOLE-BATCHES: only whole batches are appended");
+        Ok(())
+    }
+
+    /// Has the file system give room in larger steps than batches are: it is busy with each of them.
+    fn reserve_ahead(&self, start: u64, len: u64) {
+        let end = start + len;
+        if end > self.reserved.load(Ordering::Relaxed) {
+            let ahead = (end / RESERVED_PART).clamp(RESERVED_BYTES_MIN, RESERVED_BYTES_MAX);
+            self.file.reserve(start, len + ahead);
+            self.reserved.store(end + ahead, Ordering::Relaxed);
+        }
+    }
+
+    fn release_reserved(&self) -> io::Result<()> {
+        if self.reserved.swap(0, Ordering::Relaxed) > self.size() {
+            self.file.release_reserved(self.size())?;
+        }
         Ok(())
     }
 
@@ -384,6 +412,7 @@ impl LogSegment {
 
     /// Nothing more will be appended: the time index gets its last entry, files their final length.
     pub(crate) fn on_become_inactive(&self) -> io::Result<()> {
+        self.release_reserved()?;
         let mut state = self.state.lock();
         self.append_last_time_entry(&mut state)?;
         state.inactive = true;
@@ -395,6 +424,7 @@ impl LogSegment {
 
     /// Leaves files as a clean shutdown does.
     pub(crate) fn close(&self) -> io::Result<()> {
+        self.release_reserved()?;
         let mut state = self.state.lock();
         state.txn_index.close();
         // An index nobody opened is as the last shutdown left it; do not read it only to close it.

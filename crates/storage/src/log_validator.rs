@@ -10,6 +10,7 @@ use ottla_record::{
 use crate::error::{AppendError, BatchIndexAndMessage};
 use crate::log_config::LogConfig;
 use crate::producer_state::AppendOrigin;
+use crate::stamped_records::StampedRecords;
 
 /// What decides whether records are valid, and what they become.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ pub(crate) struct LogValidator<'a> {
 /// Records ready to be written.
 #[derive(Debug)]
 pub(crate) struct ValidationResult {
-    pub(crate) records: Bytes,
+    pub(crate) records: StampedRecords,
     pub(crate) max_timestamp: i64,
     pub(crate) last_offset: i64,
     /// The records were packed anew.
@@ -56,6 +57,14 @@ impl LogValidator<'_> {
             self.validate_header_timestamps(&batch)?;
             batch.max_timestamp()
         };
+        let create_time = self.config.message_timestamp_type == TimestampType::CreateTime;
+        let keeps_timestamp = create_time && batch.max_timestamp() == max_timestamp;
+        let comes_with_zero = batch.base_offset() == 0;
+        if keeps_timestamp && comes_with_zero && !batch.is_control_batch() {
+            let last_offset = first_offset + i64::from(batch.last_offset_delta());
+            let records = StampedRecords::stamped(records, first_offset, self.leader_epoch);
+            return Ok(ValidationResult { records, max_timestamp, last_offset, size_changed: false });
+        }
         drop(batch);
         self.assign_in_place(records, first_offset, max_timestamp)
     }
@@ -114,6 +123,7 @@ impl LogValidator<'_> {
         errors.into_result()
     }
 
+    /// For batches of which the checksum changes, or whose records are looked at again.
     fn assign_in_place(
         &self,
         records: Bytes,
@@ -132,7 +142,7 @@ impl LogValidator<'_> {
         };
         batch.set_max_timestamp(self.config.message_timestamp_type, max_timestamp);
         assert_eq!(batch.base_offset(), first_offset, "OFFSETS-CONTIGUOUS: a batch begins at the log's end");
-        let records = batch.into_inner().freeze();
+        let records = StampedRecords::whole(batch.into_inner().freeze());
         Ok(ValidationResult { records, max_timestamp, last_offset, size_changed: false })
     }
 
@@ -170,6 +180,7 @@ impl LogValidator<'_> {
         if records.is_empty() {
             return Err(AppendError::InvalidBatch("the batch has no records".to_owned()));
         }
+        let records = StampedRecords::whole(records);
         Ok(ValidationResult { records, max_timestamp, last_offset: next_offset - 1, size_changed: true })
     }
 

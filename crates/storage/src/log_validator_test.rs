@@ -12,7 +12,7 @@ fn validate(
 }
 
 fn stored(result: &ValidationResult) -> RecordBatch {
-    let batch = RecordBatch::new(result.records.clone()).unwrap();
+    let batch = RecordBatch::new(result.records.to_bytes()).unwrap();
     batch.ensure_valid().unwrap();
     batch
 }

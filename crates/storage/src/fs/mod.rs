@@ -6,7 +6,7 @@ mod os;
 pub mod sim;
 
 use std::fmt::Debug;
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -61,6 +61,21 @@ pub trait LogFile: Debug + Send + Sync {
     fn read_at(&self, buf: &mut [u8], position: u64) -> io::Result<usize>;
     /// Writes all of `buf`.
     fn write_all_at(&self, buf: &[u8], position: u64) -> io::Result<()>;
+    /// Writes all of the slices, one behind the other.
+    fn write_all_vectored_at(&self, slices: &mut [IoSlice<'_>], mut position: u64) -> io::Result<()> {
+        for slice in slices {
+            self.write_all_at(slice, position)?;
+            position += slice.len() as u64;
+        }
+        Ok(())
+    }
+    /// Reserves room behind the end for what will be appended; the length stays. Room that is not to be
+    /// had is no error: the write that needs it will tell.
+    fn reserve(&self, _position: u64, _len: u64) {}
+    /// Gives back room behind the end that was reserved.
+    fn release_reserved(&self, _len: u64) -> io::Result<()> {
+        Ok(())
+    }
     /// Length in bytes.
     fn len(&self) -> io::Result<u64>;
     /// Whether the file has no bytes.

@@ -1,10 +1,12 @@
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
+
+use rustix::fs::FallocateFlags;
 
 use super::{DirEntry, DirLock, DiskSpace, FileMetadata, FileSystem, LogFile, OpenMode};
 
@@ -30,6 +32,32 @@ impl LogFile for OsFile {
 
     fn write_all_at(&self, buf: &[u8], position: u64) -> io::Result<()> {
         self.0.write_all_at(buf, position)
+    }
+
+    fn write_all_vectored_at(&self, slices: &mut [IoSlice<'_>], mut position: u64) -> io::Result<()> {
+        let mut rest = slices;
+        IoSlice::advance_slices(&mut rest, 0);
+        while !rest.is_empty() {
+            match rustix::io::pwritev(&self.0, rest, position) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    position += written as u64;
+                    IoSlice::advance_slices(&mut rest, written);
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn reserve(&self, position: u64, len: u64) {
+        let _ = rustix::fs::fallocate(&self.0, FallocateFlags::KEEP_SIZE, position, len);
+    }
+
+    fn release_reserved(&self, len: u64) -> io::Result<()> {
+        // A truncation to its own length gives back what lies behind the end.
+        self.0.set_len(len)
     }
 
     fn len(&self) -> io::Result<u64> {

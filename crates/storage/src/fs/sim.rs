@@ -5,7 +5,7 @@
 //! sync of their folder may be gone.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -224,6 +224,12 @@ impl LogFile for SimFile {
         let len = rest.len().min(buf.len());
         buf[..len].copy_from_slice(&rest[..len]);
         Ok(len)
+    }
+
+    /// One write, as the system does it: a crash tears it at any byte.
+    fn write_all_vectored_at(&self, slices: &mut [IoSlice<'_>], position: u64) -> io::Result<()> {
+        let whole: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+        self.write_all_at(&whole, position)
     }
 
     fn write_all_at(&self, buf: &[u8], position: u64) -> io::Result<()> {

@@ -5,12 +5,17 @@ use std::sync::Arc;
 use crate::fs::{FileSystem, LogFile, OpenMode};
 use crate::index::CorruptIndexError;
 
-/// Fixed-size entries of an index file: in memory, written through.
+/// Fixed-size entries of an index file: in memory, and written some at a time.
+///
+/// A crash loses what was not written. It costs nothing: the index of a segment that was not flushed is
+/// rebuilt anyway.
 #[derive(Debug)]
 pub(super) struct Entries<const SIZE: usize> {
     fs: Arc<dyn FileSystem>,
     path: PathBuf,
     bytes: Vec<u8>,
+    /// How many of the bytes are in the file.
+    written: usize,
     /// Open while the index grows; a closed segment's index needs no descriptor.
     file: Option<Arc<dyn LogFile>>,
     max_index_size: usize,
@@ -20,6 +25,8 @@ pub(super) struct Entries<const SIZE: usize> {
     overlong: bool,
 }
 
+/// Entries are written once there are so many bytes of them, or when the file must be whole.
+const UNWRITTEN_BYTES_MAX: usize = 4096;
 /// A file larger than this is no index: 4 bytes of relative offset cannot address more.
 const MAX_FILE_BYTES: u64 = 1 << 31;
 
@@ -36,7 +43,8 @@ impl<const SIZE: usize> Entries<SIZE> {
         let found = bytes.len();
         bytes.truncate(used.map_or(0, |last| (last + 1) * SIZE));
         let overlong = bytes.len() < found;
-        Ok(Self { fs, path, bytes, file: None, max_index_size, dirty: false, overlong })
+        let written = bytes.len();
+        Ok(Self { fs, path, bytes, written, file: None, max_index_size, dirty: false, overlong })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -66,19 +74,29 @@ impl<const SIZE: usize> Entries<SIZE> {
     }
 
     pub(super) fn push(&mut self, entry: [u8; SIZE]) -> io::Result<()> {
-        let position = self.bytes.len() as u64;
         self.dirty = true;
-        self.writable()?.write_all_at(&entry, position)?;
         self.bytes.extend_from_slice(&entry);
-        Ok(())
+        if self.bytes.len() - self.written >= UNWRITTEN_BYTES_MAX { self.write() } else { Ok(()) }
     }
 
     pub(super) fn truncate(&mut self, entries: usize) -> io::Result<()> {
         let len = entries * SIZE;
         if len < self.bytes.len() {
             self.dirty = true;
-            self.writable()?.set_len(len as u64)?;
+            if len < self.written {
+                self.writable()?.set_len(len as u64)?;
+                self.written = len;
+            }
             self.bytes.truncate(len);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        if self.written < self.bytes.len() {
+            let file = Arc::clone(self.writable()?);
+            file.write_all_at(&self.bytes[self.written..], self.written as u64)?;
+            self.written = self.bytes.len();
         }
         Ok(())
     }
@@ -86,6 +104,7 @@ impl<const SIZE: usize> Entries<SIZE> {
     /// Makes the file there and exactly as long as its entries. A file Kafka left while running is
     /// longer than that.
     pub(super) fn trim(&mut self) -> io::Result<()> {
+        self.write()?;
         let len = self.bytes.len() as u64;
         let file = self.writable()?;
         if file.len()? != len {
@@ -104,6 +123,7 @@ impl<const SIZE: usize> Entries<SIZE> {
 
     pub(super) fn flush(&mut self) -> io::Result<()> {
         if self.dirty {
+            self.write()?;
             self.writable()?.sync()?;
             self.dirty = false;
         }
@@ -120,6 +140,7 @@ impl<const SIZE: usize> Entries<SIZE> {
     }
 
     pub(super) fn close(&mut self) {
+        // Everybody trims before closing, so nothing is left unwritten.
         self.file = None;
     }
 
@@ -137,7 +158,8 @@ impl<const SIZE: usize> Entries<SIZE> {
 
     /// Whether memory and file agree; for tests.
     #[cfg(test)]
-    pub(super) fn matches_file(&self) -> io::Result<bool> {
+    pub(super) fn matches_file(&mut self) -> io::Result<bool> {
+        self.write()?;
         let file = self.fs.open(&self.path, OpenMode::Read)?;
         Ok(file.len()? == self.bytes.len() as u64
             && crate::fs::read_exact_at(file.as_ref(), 0, self.bytes.len())? == self.bytes)

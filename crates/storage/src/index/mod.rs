@@ -1,8 +1,8 @@
 //! The three sparse indexes beside each `.log` file. They only save reading: whatever they lack or lost
 //! is rebuilt from the log.
 //!
-//! Entries are kept in memory and written through, so a file never holds more than its entries. Kafka
-//! maps the file and preallocates it instead; both leave the same file when a segment is closed.
+//! Entries are kept in memory and written a page at a time, so a file never holds more than its entries.
+//! Kafka maps the file and preallocates it instead; both leave the same file when a segment is closed.
 
 mod entries;
 mod offset;

@@ -15,6 +15,7 @@ use crate::producer_state::{
     AppendOrigin, BatchMetadata, CompletedTxn, ProducerAppendInfo, ProducerBatch, ProducerStateManager,
     TransactionVersion, VerificationGuard,
 };
+use crate::stamped_records::StampedRecords;
 
 /// What became of an append.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -209,11 +210,14 @@ impl UnifiedLog {
         config: &LogConfig,
         options: &AppendOptions,
     ) -> Result<LogAppendInfo, AppendError> {
-        let Analyzed { mut info, mut records } = analyzed;
+        let Analyzed { mut info, records } = analyzed;
         let end = self.local.end_offset();
-        if options.assign_offsets {
-            records = self.assign_offsets(records, end, config, options, &mut info)?;
-        } else if info.first_offset < end {
+        let records = if options.assign_offsets {
+            self.assign_offsets(records, end, config, options, &mut info)?
+        } else {
+            StampedRecords::whole(records)
+        };
+        if info.first_offset < end {
             return Err(AppendError::UnexpectedOffset {
                 first_offset: info.first_offset,
                 last_offset: info.last_offset,
@@ -250,7 +254,7 @@ impl UnifiedLog {
         config: &LogConfig,
         options: &AppendOptions,
         info: &mut LogAppendInfo,
-    ) -> Result<Bytes, AppendError> {
+    ) -> Result<StampedRecords, AppendError> {
         let now_ms = self.local.time().now_ms();
         let validator =
             LogValidator { config, now_ms, leader_epoch: options.leader_epoch, origin: options.origin };
@@ -269,8 +273,11 @@ impl UnifiedLog {
         Ok(records)
     }
 
-    fn assign_epochs(&self, records: &Bytes) -> Result<(), AppendError> {
-        for batch in MemoryRecords::new(records.clone()).batches() {
+    fn assign_epochs(&self, records: &StampedRecords) -> Result<(), AppendError> {
+        if let Some(epoch) = records.leader_epoch() {
+            return Ok(self.assign_epoch_start_offset(epoch, records.offset_shift())?);
+        }
+        for batch in MemoryRecords::new(records.unstamped().clone()).batches() {
             let batch = batch?;
             self.assign_epoch_start_offset(batch.partition_leader_epoch(), batch.base_offset())?;
         }
@@ -367,18 +374,20 @@ enum ProducerAnalysis {
 /// Checks the batches against their producers. Changes nothing but finished verifications.
 fn analyze_producer_state(
     producers: &mut ProducerStateManager,
-    records: &Bytes,
+    records: &StampedRecords,
     place: LogOffsetMetadata,
     options: &AppendOptions,
 ) -> Result<ProducerAnalysis, AppendError> {
     let mut changes = ProducerChanges::default();
     let mut position = place.location.map_or(0, |location| location.relative_position);
     let segment_base = place.location.map_or(place.message_offset, |location| location.segment_base_offset);
-    for batch in MemoryRecords::new(records.clone()).batches() {
+    for batch in MemoryRecords::new(records.unstamped().clone()).batches() {
         let batch = batch?;
         let at = position;
         position += batch.size_in_bytes() as u64;
-        let Some(of) = ProducerBatch::of(&batch)? else { continue };
+        let Some(mut of) = ProducerBatch::of(&batch)? else { continue };
+        of.base_offset += records.offset_shift();
+        of.last_offset += records.offset_shift();
         if options.origin == AppendOrigin::Client
             && let Some(entry) = producers.last_entry(of.producer_id)
             && let Some(duplicate) = entry.find_duplicate_batch(of.epoch, of.first_seq, of.last_seq)
