@@ -46,6 +46,7 @@ pub fn run(run: &Run<'_>, shape: &Shape) -> Result<Figures> {
         figure("create, CPU µs for each partition", create_cpu / all * 1e6),
         figure(MEMORY, memory.max(0.001)),
         figure("idle: CPU ms for each second", idle),
+        figure("two first small batches for each partition, CPU µs for each", first_cpu / all / 2.0 * 1e6),
         figure(
             "produce 16 KiB round robin, CPU s for each GB",
             produce_cpu / number(&produced, "bytes")? * 1e9,
