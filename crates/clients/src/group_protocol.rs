@@ -6,7 +6,7 @@ use ottla_protocol::messages::{ConsumerProtocolAssignment, ConsumerProtocolSubsc
 use ottla_protocol::messages::{consumer_protocol_assignment, consumer_protocol_subscription};
 use ottla_protocol::{DecodeError, EncodeError, Message, Reader, Writer};
 
-use crate::admin::groups::by_topic;
+use crate::partitions::by_topic;
 
 fn encode<M: Message>(message: &M, version: i16) -> Result<Bytes, EncodeError> {
     let mut w = Writer::default();

@@ -17,6 +17,7 @@ mod error;
 mod group_protocol;
 mod metadata;
 mod network_client;
+mod partitions;
 pub mod producer;
 
 pub use config::{ClientConfig, CommonSettings};

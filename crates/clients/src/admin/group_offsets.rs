@@ -12,8 +12,9 @@ use ottla_protocol::messages::offset_fetch_request::{
 };
 use ottla_protocol::messages::{OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest};
 
-use super::groups::{by_topic, missing, tp};
+use super::groups::missing;
 use super::{Admin, OffsetAndMetadata, Outcomes};
+use crate::partitions::{by_topic, tp};
 use crate::{ClientError, NetworkClient};
 
 impl Admin {

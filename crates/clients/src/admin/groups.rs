@@ -11,6 +11,7 @@ use ottla_protocol::messages::{
 };
 
 use super::{Admin, Outcomes};
+use crate::partitions::tp;
 use crate::{ClientError, group_protocol};
 
 /// A group as listed.
@@ -218,22 +219,6 @@ impl Admin {
             })
             .await
     }
-}
-
-pub(crate) fn tp(topic: &str, partition: i32) -> TopicPartition {
-    TopicPartition::new(topic, partition)
-}
-
-/// Sorts partitions into topics, as requests want them.
-pub(crate) fn by_topic<'a, T, U>(
-    partitions: impl Iterator<Item = (&'a TopicPartition, T)>,
-    mut make: impl FnMut(i32, T) -> U,
-) -> BTreeMap<ByteString, Vec<U>> {
-    let mut topics: BTreeMap<ByteString, Vec<U>> = BTreeMap::new();
-    for (tp, value) in partitions {
-        topics.entry((&*tp.topic).into()).or_default().push(make(tp.partition, value));
-    }
-    topics
 }
 
 pub(super) fn missing(group: &str) -> ClientError {

@@ -7,9 +7,9 @@ use ottla_protocol::messages::describe_producers_request::TopicRequest;
 use ottla_protocol::messages::describe_producers_response::ProducerState;
 use ottla_protocol::messages::{DescribeLogDirsRequest, DescribeProducersRequest};
 
-use super::groups::{by_topic, tp};
 use super::{Admin, Outcomes};
 use crate::ClientError;
+use crate::partitions::{by_topic, tp};
 
 /// A log directory of a broker.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use ottla_protocol::messages::delete_records_request::{DeleteRecordsPartition, D
 use ottla_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use ottla_protocol::messages::{DeleteRecordsRequest, ListOffsetsRequest};
 
-use super::groups::{by_topic, tp};
 use super::{Admin, Outcomes};
+use crate::partitions::{by_topic, tp};
 use crate::{ClientError, NetworkClient};
 
 /// Which offset of a partition is asked for.

@@ -15,8 +15,8 @@ use ottla_protocol::messages::{
     ListPartitionReassignmentsRequest,
 };
 
-use super::groups::tp;
 use super::{Admin, Outcomes};
+use crate::partitions::tp;
 use crate::{ClientError, PartitionMetadata, TopicMetadata};
 
 /// A topic to create.

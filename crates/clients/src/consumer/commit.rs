@@ -12,7 +12,7 @@ use super::membership::Health;
 use crate::ClientError;
 use crate::admin::OffsetAndMetadata;
 use crate::admin::group_offsets::{NAMES_IN_COMMIT, fetch_offsets};
-use crate::admin::groups::by_topic;
+use crate::partitions::by_topic;
 
 impl KafkaConsumer {
     /// Commits the position of every partition.
