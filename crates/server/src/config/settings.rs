@@ -60,6 +60,7 @@ settings! {
     /// The KRaft quorum.
     QuorumSettings {
         election_timeout_ms: i32 = "controller.quorum.election.timeout.ms",
+        election_backoff_max_ms: i32 = "controller.quorum.election.backoff.max.ms",
         fetch_timeout_ms: i32 = "controller.quorum.fetch.timeout.ms",
         request_timeout_ms: i32 = "controller.quorum.request.timeout.ms",
         retry_backoff_ms: i32 = "controller.quorum.retry.backoff.ms",

@@ -123,6 +123,7 @@ pub(crate) fn raft(
         bootstrap_servers: config.quorum_bootstrap_servers.iter().map(|s| (s.host.clone(), s.port)).collect(),
         local_listeners: controller_endpoints(config, addresses),
         election_timeout_ms: q.election_timeout_ms,
+        election_backoff_max_ms: q.election_backoff_max_ms,
         fetch_timeout_ms: q.fetch_timeout_ms,
         request_timeout_ms: q.request_timeout_ms,
         retry_backoff_ms: q.retry_backoff_ms,

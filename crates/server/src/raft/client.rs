@@ -45,6 +45,8 @@ pub struct RaftConfig {
     pub local_listeners: Endpoints,
     /// `controller.quorum.election.timeout.ms`.
     pub election_timeout_ms: i32,
+    /// `controller.quorum.election.backoff.max.ms`.
+    pub election_backoff_max_ms: i32,
     /// `controller.quorum.fetch.timeout.ms`.
     pub fetch_timeout_ms: i32,
     /// `controller.quorum.request.timeout.ms`.
@@ -74,6 +76,7 @@ impl RaftConfig {
             bootstrap_servers: Vec::new(),
             local_listeners: Endpoints::default(),
             election_timeout_ms: 1_000,
+            election_backoff_max_ms: 1_000,
             fetch_timeout_ms: 2_000,
             request_timeout_ms: 2_000,
             retry_backoff_ms: 20,

@@ -124,7 +124,7 @@ fn kernel_config(config: &RaftConfig) -> KernelConfig {
         bootstrap_servers,
         request_timeout_ms: config.request_timeout_ms,
         retry_backoff_ms: config.retry_backoff_ms,
-        election_backoff_max_ms: config.election_timeout_ms,
+        election_backoff_max_ms: config.election_backoff_max_ms,
         fetch_max_bytes: MAX_RESPONSE_BYTES as i32,
     }
 }
