@@ -114,7 +114,7 @@ impl Campaign {
     fn round(&mut self, cell: &Cell, round: usize) -> Result<()> {
         for attempt in 0..=self.options.tries {
             let mut brokers = self.options.brokers.clone();
-            brokers.retain(|broker| *broker != Broker::Floor || cell.floor);
+            brokers.retain(|broker| cell.takes(*broker));
             self.chance.shuffle(&mut brokers);
             let mut lines = Vec::new();
             for broker in brokers {

@@ -47,7 +47,7 @@ impl Options {
             rounds: None,
             brokers: Broker::ALL.to_vec(),
             tries: 2,
-            warm_seconds: 60.0,
+            warm_seconds: 30.0,
             copy: None,
             page_only: false,
             publish: false,

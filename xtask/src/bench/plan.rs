@@ -1,5 +1,6 @@
 //! The cells of the matrix, and what must be reached in them.
 
+use super::broker::Broker;
 use super::cells::{connections, evicted, latency, partitions, produce, start, write_back};
 
 /// What a cell does.
@@ -42,10 +43,28 @@ pub struct Cell {
     pub quick: bool,
     /// Whether the floor can take part.
     pub floor: bool,
+    /// Whether Apache Kafka also takes part with as many threads as there are CPUs.
+    pub kafka_2_2: bool,
+}
+
+impl Cell {
+    /// Whether a broker takes part.
+    pub fn takes(&self, broker: Broker) -> bool {
+        match broker {
+            Broker::Ottla | Broker::Kafka => true,
+            Broker::Floor => self.floor,
+            Broker::Kafka22 => self.kafka_2_2,
+        }
+    }
 }
 
 const fn cell(id: &'static str, title: &'static str, kind: Kind) -> Cell {
-    Cell { id, title, kind, rounds: 5, quick: false, floor: true }
+    Cell { id, title, kind, rounds: 5, quick: false, floor: true, kafka_2_2: false }
+}
+
+/// A cell that most goals speak of: Apache Kafka takes part twice.
+const fn core(cell: Cell) -> Cell {
+    Cell { kafka_2_2: true, ..cell }
 }
 
 const fn p1(id: &'static str, title: &'static str, batch: usize, message: usize) -> Cell {
@@ -61,14 +80,17 @@ const L1: latency::Shape =
 
 /// Every cell, in the order of the page.
 pub const CELLS: &[Cell] = &[
-    Cell { quick: true, ..p1("P1-1-1KiB", "produce one record of 1 KiB in each batch", 1, 1024) },
+    Cell { quick: true, ..core(p1("P1-1-1KiB", "produce one record of 1 KiB in each batch", 1, 1024)) },
     p1("P1-1-100B", "produce one record of 100 B in each batch", 1, 100),
     p1("P1-1KiB-100B", "produce batches of 1 KiB, records of 100 B", 1024, 100),
-    Cell { quick: true, ..p1("P1-16KiB-1KiB", "produce batches of 16 KiB, records of 1 KiB", 16_384, 1024) },
+    Cell {
+        quick: true,
+        ..core(p1("P1-16KiB-1KiB", "produce batches of 16 KiB, records of 1 KiB", 16_384, 1024))
+    },
     p1("P1-16KiB-100B", "produce batches of 16 KiB, records of 100 B", 16_384, 100),
-    p1("P1-64KiB-1KiB", "produce batches of 64 KiB, records of 1 KiB", 65_536, 1024),
+    core(p1("P1-64KiB-1KiB", "produce batches of 64 KiB, records of 1 KiB", 65_536, 1024)),
     p1("P1-64KiB-100B", "produce batches of 64 KiB, records of 100 B", 65_536, 100),
-    p1("P1-1MB-1KiB", "produce batches of 1 MB, records of 1 KiB", 1_000_000, 1024),
+    core(p1("P1-1MB-1KiB", "produce batches of 1 MB, records of 1 KiB", 1_000_000, 1024)),
     p1("P1-1MB-100B", "produce batches of 1 MB, records of 100 B", 1_000_000, 100),
     cell(
         "P3-lz4",
@@ -94,7 +116,7 @@ pub const CELLS: &[Cell] = &[
             }),
         )
     },
-    cell(
+    core(cell(
         "P4",
         "50 producers, random partitions of 100, 8 batches of 2 records of 1 KiB in each request",
         Kind::Produce(produce::Shape {
@@ -105,17 +127,17 @@ pub const CELLS: &[Cell] = &[
             random: true,
             ..produce::Shape::PLAIN
         }),
-    ),
+    )),
     cell(
         "C1-64KiB",
         "consume from the page cache, 64 KiB at most in each fetch",
         Kind::Consume(produce::Fetching { max_bytes: 65_536, consumers: 1 }),
     ),
-    cell(
+    core(cell(
         "C1-1MiB",
         "consume from the page cache, 1 MiB at most in each fetch",
         Kind::Consume(produce::Fetching { max_bytes: 1 << 20, consumers: 1 }),
-    ),
+    )),
     cell(
         "C1-10groups",
         "ten consumers read the same data, 1 MiB at most in each fetch",
@@ -126,7 +148,7 @@ pub const CELLS: &[Cell] = &[
         "a reader of evicted data beside a producer of 1,000 messages a second",
         Kind::CatchUp(evicted::Shape { bytes: 3_000_000_000, seconds: 10.0, rate: 1000.0 }),
     ),
-    Cell { quick: true, ..latency("L1-1KiB", "open loop, 1 KiB, 1 partition, both CPUs", L1) },
+    Cell { quick: true, ..core(latency("L1-1KiB", "open loop, 1 KiB, 1 partition, both CPUs", L1)) },
     latency(
         "L1-1KiB-pinned",
         "open loop, 1 KiB, 1 partition, all on one CPU",
@@ -221,7 +243,7 @@ pub const CELLS: &[Cell] = &[
         )
     },
     Cell { quick: true, ..cell("S3", "bytes of the program, and on disk for each GB", Kind::Footprint) },
-    Cell { quick: true, ..cell("U1", "CPU time at 0, 10 and 1,000 messages a second", Kind::Trickle) },
+    Cell { quick: true, ..core(cell("U1", "CPU time at 0, 10 and 1,000 messages a second", Kind::Trickle)) },
 ];
 
 /// The same figure in several cells must clear the same bar.
