@@ -12,7 +12,7 @@ pub struct Call {
     /// What the client calls itself.
     pub client_id: Option<ByteString>,
     /// Address of the client, as groups record it: `/127.0.0.1`.
-    pub client_host: String,
+    pub client_host: ByteString,
 }
 
 impl Call {

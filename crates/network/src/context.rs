@@ -54,6 +54,8 @@ pub struct ConnectionInfo {
     pub local_address: SocketAddr,
     /// Kafka's name of the connection: both addresses, the processor and a running number.
     pub id: String,
+    /// The client's address as Kafka records it for group members: `/127.0.0.1`.
+    pub client_host: ByteString,
     /// Who the client is; `User:ANONYMOUS` where nobody asks.
     pub principal: Arc<str>,
     /// Set once by ApiVersions (KIP-511).
@@ -85,6 +87,7 @@ impl ConnectionInfo {
             security_protocol,
             client_address,
             local_address,
+            client_host: format!("/{}", client_address.ip().to_canonical()).into(),
             id: format!("{local_address}-{client_address}-0-{number}"),
             principal: ANONYMOUS.into(),
             client_information: OnceLock::new(),
@@ -99,11 +102,6 @@ impl ConnectionInfo {
     /// Keeps what a valid ApiVersions request says; the first one counts.
     pub fn register_client_information(&self, information: ClientInformation) {
         let _ = self.client_information.set(information);
-    }
-
-    /// The client's address as Kafka records it for group members: `/127.0.0.1`.
-    pub fn client_host(&self) -> String {
-        format!("/{}", self.client_address.ip().to_canonical())
     }
 }
 

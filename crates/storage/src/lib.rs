@@ -25,6 +25,7 @@ mod log_segment;
 mod log_validator;
 mod meta_properties;
 pub mod producer_state;
+mod recent_batches;
 #[cfg(test)]
 mod recovery_test;
 mod stamped_records;

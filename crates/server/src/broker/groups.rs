@@ -16,7 +16,7 @@ fn context(call: &Call) -> RequestContext {
     RequestContext {
         api_version: call.version,
         client_id: call.client_id().into(),
-        client_host: call.client_host.clone().into(),
+        client_host: call.client_host.clone(),
     }
 }
 

@@ -17,7 +17,7 @@ impl RequestHandler for BrokerRequestHandler {
             version: ctx.api_version,
             listener: ctx.connection.listener.clone(),
             client_id: Some(ctx.client_id.clone()),
-            client_host: ctx.connection.client_host(),
+            client_host: ctx.connection.client_host.clone(),
         };
         match ottla_apis::serve(self.0.clone(), ctx.api_key, call, ctx.correlation_id, body).await {
             Outcome::Response(parts) => Response::from_parts(parts).into(),
