@@ -7,6 +7,7 @@ use ottla_protocol::messages::{ResponseHeader, *};
 use ottla_protocol::{ApiKey, DecodeError, EncodeError, Message, Payload, Reader, Writer};
 
 use crate::context::BoxFuture;
+use crate::support::response_cache::Question;
 use crate::{BrokerContext, Call, broker};
 
 /// What becomes of a request.
@@ -70,7 +71,7 @@ pub static API_TABLE: &[ApiEntry] = &[
     ApiEntry { key: ApiKey::Produce, serve: serve_produce },
     api!(Fetch, broker::fetch::handle),
     api!(ListOffsets, broker::list_offsets::handle),
-    api!(Metadata, broker::metadata::handle),
+    ApiEntry { key: ApiKey::Metadata, serve: serve_metadata },
     api!(OffsetCommit, broker::groups::offset_commit),
     api!(OffsetFetch, broker::groups::offset_fetch),
     api!(FindCoordinator, broker::find_coordinator::handle),
@@ -161,6 +162,46 @@ fn serve_produce(
         }
         Outcome::NoResponse
     })
+}
+
+/// Answered from the cache as a rule: see [`ResponseCache`](crate::support::response_cache::ResponseCache).
+fn serve_metadata(
+    broker: Arc<BrokerContext>,
+    call: Call,
+    correlation_id: i32,
+    body: Bytes,
+) -> BoxFuture<'static, Outcome> {
+    Box::pin(async move {
+        let question = Question { version: call.version, listener: call.listener.clone(), body };
+        let generation = match broker.metadata.responses().get(&question) {
+            Ok(answer) => return with_header(ApiKey::Metadata, call.version, correlation_id, answer),
+            Err(generation) => generation,
+        };
+        let request = match read::<MetadataRequest>(question.body.clone(), call.version) {
+            Ok(request) => request,
+            Err(error) => return Outcome::Close(error.into()),
+        };
+        let response = broker::metadata::handle(&broker, &call, request).await;
+        // What is not there may be made by asking for it again, or by then.
+        let lasts = response.topics.iter().all(|topic| topic.error_code == 0);
+        match response.to_bytes(call.version) {
+            Ok(answer) => {
+                if lasts {
+                    broker.metadata.responses().put(generation, question, answer.clone());
+                }
+                with_header(ApiKey::Metadata, call.version, correlation_id, answer)
+            }
+            Err(error) => Outcome::Close(error.into()),
+        }
+    })
+}
+
+fn with_header(key: ApiKey, version: i16, correlation_id: i32, body: Bytes) -> Outcome {
+    let header = ResponseHeader { correlation_id, ..Default::default() };
+    match header.to_bytes(key.response_header_version(version)) {
+        Ok(header) => Outcome::Response(vec![Payload::Bytes(header), Payload::Bytes(body)]),
+        Err(error) => Outcome::Close(error.into()),
+    }
 }
 
 fn encode<M: Message>(key: ApiKey, version: i16, correlation_id: i32, response: &M) -> Outcome {

@@ -123,6 +123,13 @@ impl MetadataDelta {
         &self.next
     }
 
+    /// Whether brokers, topics or partitions may differ after it.
+    pub fn changes_topology(&self) -> bool {
+        let topics = &self.topics;
+        let same_topics = topics.changed.is_empty() && topics.deleted.is_empty() && topics.created.is_empty();
+        self.is_snapshot || !same_topics || !self.changed_brokers.is_empty()
+    }
+
     /// Whether the delta comes from a snapshot.
     pub fn is_snapshot(&self) -> bool {
         self.is_snapshot

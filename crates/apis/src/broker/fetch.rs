@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use ottla_common::{ErrorCode, TopicPartition, Uuid};
 use ottla_metadata::image::MetadataImage;
-use ottla_protocol::messages::fetch_response::{AbortedTransaction, NodeEndpoint, PartitionData};
 use ottla_protocol::Records;
+use ottla_protocol::messages::fetch_response::{AbortedTransaction, NodeEndpoint, PartitionData};
 use ottla_protocol::messages::{FetchRequest, FetchResponse};
 use ottla_replica::{FetchInfo, FetchIsolation, FetchParams, FetchPartitionData};
 

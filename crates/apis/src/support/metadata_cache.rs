@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI16, Ordering};
 
+use super::response_cache::ResponseCache;
 use arc_swap::{ArcSwap, Guard};
 use bytestring::ByteString;
 use ottla_common::{ErrorCode, TopicPartition, Uuid, internal_topics};
@@ -16,6 +17,7 @@ use ottla_protocol::messages::metadata_response::{MetadataResponsePartition, Met
 pub struct MetadataCache {
     image: ArcSwap<MetadataImage>,
     kraft_version: AtomicI16,
+    responses: ResponseCache,
 }
 
 /// How older clients want missing endpoints reported.
@@ -38,10 +40,18 @@ impl MetadataCache {
         self.kraft_version.load(Ordering::Relaxed)
     }
 
-    /// Takes over a newer image.
-    pub fn publish(&self, image: Arc<MetadataImage>, kraft_version: i16) {
+    /// Takes over a newer image; says whether brokers, topics or partitions differ in it.
+    pub fn publish(&self, image: Arc<MetadataImage>, kraft_version: i16, topology_changed: bool) {
         self.kraft_version.store(kraft_version, Ordering::Relaxed);
         self.image.store(image);
+        if topology_changed {
+            self.responses.invalidate();
+        }
+    }
+
+    /// Answers to Metadata as they were encoded for this image.
+    pub fn responses(&self) -> &ResponseCache {
+        &self.responses
     }
 
     /// Whether the partition exists, here or elsewhere.

@@ -158,7 +158,8 @@ impl MetadataPublisher {
         self.delete_partitions(&changes).await?;
         self.apply_partitions(&changes).await?;
         self.update_topic_configs(&update.delta);
-        self.parts.cache.publish(image.clone(), self.parts.raft.kraft_version());
+        let topology_changed = update.delta.changes_topology();
+        self.parts.cache.publish(image.clone(), self.parts.raft.kraft_version(), topology_changed);
         self.forget_deleted_topics(&update.delta).await;
         self.maybe_write_snapshot(&update);
         self.applied.send_replace(image.offset());
