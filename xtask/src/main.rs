@@ -10,6 +10,7 @@ mod crash;
 mod dump_log;
 mod figures;
 mod fuzz;
+mod guard;
 mod hostile;
 mod interop;
 mod kcat;
@@ -44,6 +45,7 @@ const HELP: &str = "cargo xtask COMMAND
   soak      the same at full counts
   bench     Ottla beside Apache Kafka and the floor [--quick] [--cell ID,...] [--rounds N]
             [--brokers ottla,floor,kafka,kafka-2-2]; docs/benchmarks.md
+  guard     instructions and system calls of the hot paths beside the committed ones [--bless]
   verify    house rules only: fmt, clippy, tidy, fresh generated code
   fix       lets fmt, clippy and codegen write
   codegen   Rust from the message schemas [--check]
@@ -70,6 +72,7 @@ fn run(args: &[String]) -> Result<bool> {
         "verify" => verify::run(),
         "fix" => verify::fix(),
         "bench" => bench::run(rest),
+        "guard" => guard::command(rest),
         "codegen" => codegen::run(rest).map(|()| true),
         "schemas" => schemas::run(rest).map(|()| true),
         "help" | "--help" | "-h" => {

@@ -13,6 +13,7 @@ pub const PARTS: &[&str] = &[
     "simulation",
     "fuzz",
     "figures",
+    "guard",
     "clients",
     "java",
     "tools",

@@ -53,6 +53,11 @@ pub fn logs() -> PathBuf {
     interop().join("logs")
 }
 
+/// The hot paths without sockets, built together with the product.
+pub fn guard() -> PathBuf {
+    ottla().with_file_name("ottla-guard")
+}
+
 /// The product.
 pub fn ottla() -> PathBuf {
     std::env::var_os("OTTLA").map_or_else(|| target().join("release/ottla"), PathBuf::from)

@@ -141,6 +141,11 @@ impl Node {
 
     /// Starts the given side on this folder and waits until it answers.
     pub fn start(&self, side: Side) -> Result<Server> {
+        self.start_under(side, &[])
+    }
+
+    /// As [`Self::start`], by a command before the server's own.
+    pub fn start_under(&self, side: Side, before: &[&str]) -> Result<Server> {
         let number = self.starts.get() + 1;
         self.starts.set(number);
         let log = self.folder.join(format!("{side}-{number}.log"));
@@ -156,6 +161,11 @@ impl Node {
                 command
             }
         };
+        if let [program, args @ ..] = before {
+            let mut outer = Command::new(program);
+            outer.args(args).arg(command.get_program()).args(command.get_args());
+            command = outer;
+        }
         command.current_dir(&self.folder);
         let begin = Instant::now();
         let running = Running::start(&format!("{side} server"), &mut command, &log)?;
@@ -210,6 +220,11 @@ impl Server {
     /// `host:port` of the client listener.
     pub fn bootstrap(&self) -> String {
         self.bootstrap.clone()
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.running.id()
     }
 
     /// From the start of the process to the first answered ApiVersions.

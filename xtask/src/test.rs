@@ -9,11 +9,12 @@ use crate::options::Options;
 use crate::report::Report;
 use crate::server::Side;
 use crate::setup::{self, Parts};
-use crate::{crash, figures, fuzz, hostile, interop, pagos, paths, same_disk, unit, verify};
+use crate::{crash, figures, fuzz, guard, hostile, interop, pagos, paths, same_disk, unit, verify};
 
 /// Parts that need a running server.
 const SERVERS: &[&str] = &[
     "figures",
+    "guard",
     "clients",
     "java",
     "tools",
@@ -34,7 +35,8 @@ const SERVERS: &[&str] = &[
 pub fn run(options: &Options) -> Result<bool> {
     fs::create_dir_all(paths::logs())?;
     let mut report = Report::new();
-    let foreign = SERVERS.iter().filter(|part| !["crash", "hostile"].contains(part)).chain(&["unit"]);
+    let foreign =
+        SERVERS.iter().filter(|part| !["crash", "guard", "hostile"].contains(part)).chain(&["unit"]);
     let needed = options.against == Side::Kafka || foreign.copied().any(|part| options.wants(part));
     let pending = setup::begin(needed);
     if options.wants("house") {
@@ -81,6 +83,10 @@ fn servers(report: &mut Report, options: &Options, parts: &Parts) {
     if options.wants("figures") {
         report.section("Start, memory, size");
         figures::run(report, options, parts);
+    }
+    if options.wants("guard") {
+        report.section("Instructions and system calls");
+        guard::run(report, options);
     }
     if options.wants("clients") {
         report.section("Own client");

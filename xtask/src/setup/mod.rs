@@ -77,13 +77,29 @@ fn step(name: &str, command: &mut Command) -> Result<()> {
 }
 
 fn kcat() -> Result<()> {
-    if process::available("apt-get") && !has_kcat() && rustix::process::geteuid().is_root() {
-        step("apt-get update", Command::new("apt-get").arg("update"))?;
-        step("apt-get install kcat", Command::new("apt-get").args(["install", "-y", "kcat"]))?;
-    }
-    has_kcat().then_some(()).context("kcat is not installed, and only root on Debian can be helped")
+    debian("kcat")
 }
 
-fn has_kcat() -> bool {
-    Command::new("kcat").arg("-V").output().is_ok_and(|output| output.status.success())
+/// What counts instructions and system calls.
+pub fn counters() -> Result<()> {
+    debian("valgrind")?;
+    debian("strace")
+}
+
+/// Installs a program of the same name as its package, unless it is there.
+fn debian(program: &str) -> Result<()> {
+    if process::available("apt-get") && !answers(program) && rustix::process::geteuid().is_root() {
+        step("apt-get update", Command::new("apt-get").arg("update"))?;
+        step(
+            &format!("apt-get install {program}"),
+            Command::new("apt-get").args(["install", "-y", program]),
+        )?;
+    }
+    let why = || format!("{program} is not installed, and only root on Debian can be helped");
+    answers(program).then_some(()).with_context(why)
+}
+
+fn answers(program: &str) -> bool {
+    let version = if program == "kcat" || program == "strace" { "-V" } else { "--version" };
+    Command::new(program).arg(version).output().is_ok_and(|output| output.status.success())
 }
