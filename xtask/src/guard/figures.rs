@@ -135,7 +135,8 @@ impl Figures {
                 Kind::Syscalls => old.value + CALLS_MAX,
             };
             if new.value > limit {
-                offences.push(format!("{name} grew from {} to {} {}", old.value, new.value, new.parts));
+                let parts = if new.parts.is_empty() { String::new() } else { format!(" ({})", new.parts) };
+                offences.push(format!("{name} grew from {} to {}{parts}", old.value, new.value));
             }
         }
         let gone = old.rows.keys().filter(|row| row.0 == kind && !self.rows.contains_key(row));
