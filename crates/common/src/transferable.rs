@@ -4,8 +4,9 @@
 //! sockets are: none of them knows another.
 
 use std::fmt::Debug;
+use std::fs::File;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -23,14 +24,15 @@ pub trait TransferableRecords: Debug + Send + Sync {
 }
 
 /// Where records are.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum TransferSource<'a> {
     /// In memory.
     Memory(&'a Bytes),
     /// In a file, from `position` on, as many bytes as [`TransferableRecords::size_in_bytes`].
     File {
-        /// The file.
-        file: BorrowedFd<'a>,
+        /// The file. It stays open as long as this is held, so hold it only while it is read: a broker has
+        /// more files than descriptors.
+        file: Arc<File>,
         /// First byte of the records in the file.
         position: u64,
     },

@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
@@ -152,10 +153,10 @@ async fn send_from_file(
     let TransferSource::File { file, position: start } = records.source() else { return Ok(None) };
     let len = (records.size_in_bytes() - position).min(SEND_FILE_BYTES);
     let from = start + position as u64;
-    if !is_cached(file, from, len) {
+    if !is_cached(file.as_fd(), from, len) {
         return Ok(None);
     }
-    match transport.send_file(file, from, len).await? {
+    match transport.send_file(file.as_fd(), from, len).await? {
         // The frame promised these bytes; the log was cut, and the frame cannot be finished.
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
         sent => Ok(Some(sent)),
@@ -172,7 +173,7 @@ impl From<Payload> for Piece {
         match records.source() {
             TransferSource::Memory(bytes) => Self::Bytes(bytes.clone()),
             TransferSource::File { file, position } if small => {
-                match copy_if_cached(file, position, records.size_in_bytes()) {
+                match copy_if_cached(file.as_fd(), position, records.size_in_bytes()) {
                     Some(bytes) => Self::Bytes(bytes),
                     None => Self::Records { records, position: 0 },
                 }

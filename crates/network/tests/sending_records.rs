@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +37,7 @@ impl TransferableRecords for Slice {
         if self.hidden {
             return TransferSource::Hidden;
         }
-        TransferSource::File { file: self.file.as_fd(), position: self.position }
+        TransferSource::File { file: Arc::clone(&self.file), position: self.position }
     }
 
     fn read_at(&self, position: usize, buffer: &mut [u8]) -> io::Result<usize> {

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use ottla_common::{ErrorCode, TopicPartition, Uuid};
 use ottla_metadata::PartitionRegistration;
 use ottla_storage::{
-    AppendOrigin, FetchIsolation, FileRecords, LogStartOffsetIncrementReason, ReadError, StorageError, TransactionVersion,
-    UnifiedLog, VerificationGuard,
+    AppendOrigin, FetchIsolation, FileRecords, LogStartOffsetIncrementReason, ReadError, StorageError,
+    TransactionVersion, UnifiedLog, VerificationGuard,
 };
 use tokio::sync::Notify;
 
@@ -91,7 +91,7 @@ impl Partition {
                 PartitionRole::Follower { epoch }
             };
             if leads && !led_before {
-                self.log.assign_epoch_start_offset(epoch, self.log.log_end_offset())?;
+                self.log.assign_epoch_start_offset(epoch, self.log.log_end_offset());
             }
             if let PartitionRole::Leader { isr, .. } = &*role {
                 self.advance_high_watermark(isr);

@@ -72,7 +72,7 @@ impl ReplicaManager {
     /// Takes over a partition as the metadata log has it now, and opens its log when it is new.
     /// Answers whether this broker begins to lead it.
     pub fn apply(&self, local: &LocalPartition) -> Result<bool, ErrorCode> {
-        let config = || Arc::new(self.configs.log_config(&local.tp.topic));
+        let config = || self.log_config(&local.tp.topic);
         self.apply_with(local, config)
     }
 
@@ -84,7 +84,7 @@ impl ReplicaManager {
             locals.iter().map(|local| (&*local.tp.topic, OnceLock::new())).collect();
         let apply = |local: &LocalPartition| {
             let topic = &*local.tp.topic;
-            let fresh = || Arc::new(self.configs.log_config(topic));
+            let fresh = || self.log_config(topic);
             let config = || configs.get(topic).map_or_else(fresh, |cell| cell.get_or_init(fresh).clone());
             let _ = self.apply_with(local, config);
         };
@@ -100,6 +100,13 @@ impl ReplicaManager {
             }
             work();
         });
+    }
+
+    /// Settings of a topic. Most topics have none of their own, and then share one copy.
+    fn log_config(&self, topic: &str) -> Arc<LogConfig> {
+        let default = self.logs.default_config();
+        let config = self.configs.log_config(topic);
+        if config == *default { default } else { Arc::new(config) }
     }
 
     fn apply_with(
@@ -149,7 +156,7 @@ impl ReplicaManager {
 
     /// Gives the logs of a topic its new settings.
     pub fn update_config(&self, topic: &str) {
-        self.logs.update_topic_config(topic, &Arc::new(self.configs.log_config(topic)));
+        self.logs.update_topic_config(topic, &self.log_config(topic));
     }
 
     /// Appends what a client sent.

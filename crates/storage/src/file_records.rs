@@ -68,9 +68,10 @@ impl TransferableRecords for FileRecords {
 
     fn source(&self) -> TransferSource<'_> {
         match &self.source {
-            Source::File { file, position, .. } => match file.as_fd() {
-                Some(fd) => TransferSource::File { file: fd, position: *position },
-                None => TransferSource::Hidden,
+            Source::File { file, position, .. } => match file.descriptor() {
+                Ok(Some(file)) => TransferSource::File { file, position: *position },
+                // Why it cannot be opened is told to whoever reads.
+                Ok(None) | Err(_) => TransferSource::Hidden,
             },
             Source::Memory(bytes) => TransferSource::Memory(bytes),
         }

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +8,8 @@ use crate::sync::RwLock;
 
 /// Which leader wrote which offsets (KIP-101): epochs and their start offsets, both growing.
 ///
-/// New epochs reach the disk at once. Truncations may reach it late: loading repeats them.
+/// An epoch reaches the disk before its first record: until then it can be noted in memory, as loading would
+/// drop it anyway. Truncations may reach the disk late: loading repeats them.
 #[derive(Debug)]
 pub struct LeaderEpochFileCache {
     state: RwLock<State>,
@@ -17,9 +17,13 @@ pub struct LeaderEpochFileCache {
 
 #[derive(Debug)]
 struct State {
-    epochs: BTreeMap<i32, i64>,
+    /// In order; few, mostly one.
+    epochs: Vec<EpochEntry>,
     checkpoint: LeaderEpochCheckpointFile,
+    /// Truncated since it was written.
     dirty: bool,
+    /// An epoch is noted that must be written before its first record.
+    noted: bool,
 }
 
 /// End offset of an epoch, and the epoch it was found for, which may be an earlier one.
@@ -35,14 +39,19 @@ impl LeaderEpochFileCache {
     /// Reads the checkpoint of a partition's folder.
     pub fn open(fs: Arc<dyn FileSystem>, partition_dir: &Path) -> io::Result<Self> {
         let checkpoint = LeaderEpochCheckpointFile::new(fs, partition_dir);
-        let epochs = checkpoint.read()?.into_iter().map(|e| (e.epoch, e.start_offset)).collect();
-        Ok(Self { state: RwLock::new(State { epochs, checkpoint, dirty: false }) })
+        let mut epochs = checkpoint.read()?;
+        epochs.sort_by_key(|entry| entry.epoch);
+        // Of an epoch that is there twice the last one counts.
+        epochs.reverse();
+        epochs.dedup_by_key(|entry| entry.epoch);
+        epochs.reverse();
+        Ok(Self { state: RwLock::new(State { epochs, checkpoint, dirty: false, noted: false }) })
     }
 
     /// The cache of a folder that was just made.
     pub(crate) fn empty(fs: Arc<dyn FileSystem>, partition_dir: &Path) -> Self {
         let checkpoint = LeaderEpochCheckpointFile::new(fs, partition_dir);
-        Self { state: RwLock::new(State { epochs: BTreeMap::new(), checkpoint, dirty: false }) }
+        Self { state: RwLock::new(State { epochs: Vec::new(), checkpoint, dirty: false, noted: false }) }
     }
 
     /// Notes that an epoch begins at an offset. Entries it contradicts go. Returns whether it was news.
@@ -51,74 +60,85 @@ impl LeaderEpochFileCache {
             return Ok(false);
         }
         // Every append asks, and nearly none brings news, so look first under the shared lock.
-        if !self.state.read().is_news(epoch, start_offset) {
-            return Ok(false);
+        {
+            let state = self.state.read();
+            if !state.noted && !state.is_news(epoch, start_offset) {
+                return Ok(false);
+            }
         }
         let mut state = self.state.write();
         let is_news = state.note(epoch, start_offset);
-        if is_news {
+        if is_news || state.noted {
             state.write()?;
         }
         Ok(is_news)
     }
 
-    /// As [`Self::assign`] for a log without records: the disk learns of it with [`Self::flush`], which
-    /// must come before the first record.
-    pub(crate) fn assign_in_memory(&self, epoch: i32, start_offset: i64) {
-        if epoch >= 0 && start_offset >= 0 {
-            let mut state = self.state.write();
-            state.dirty |= state.note(epoch, start_offset);
+    /// Notes an epoch that has no record yet. The append of the first one calls [`Self::assign`]. Returns
+    /// whether it was news.
+    pub(crate) fn assign_in_memory(&self, epoch: i32, start_offset: i64) -> bool {
+        if epoch < 0 || start_offset < 0 {
+            return false;
         }
+        let mut state = self.state.write();
+        let is_news = state.note(epoch, start_offset);
+        state.noted |= is_news;
+        is_news
+    }
+
+    /// What loading has truncated it will truncate the next time, too: the file may stay as it is.
+    pub(crate) fn note_loaded(&self) {
+        self.state.write().dirty = false;
     }
 
     /// The latest epoch.
     pub fn latest_epoch(&self) -> Option<i32> {
-        self.state.read().epochs.last_key_value().map(|(epoch, _)| *epoch)
+        self.state.read().epochs.last().map(|last| last.epoch)
     }
 
     /// The earliest entry.
     pub fn earliest_entry(&self) -> Option<EpochEntry> {
-        self.state.read().epochs.first_key_value().map(entry)
+        self.state.read().epochs.first().copied()
     }
 
     /// The last entry before this epoch.
     pub fn previous_entry(&self, epoch: i32) -> Option<EpochEntry> {
-        self.state.read().epochs.range(..epoch).next_back().map(entry)
+        self.state.read().epochs.iter().rfind(|entry| entry.epoch < epoch).copied()
     }
 
     /// All entries, in order.
     pub fn entries(&self) -> Vec<EpochEntry> {
-        self.state.read().epochs.iter().map(entry).collect()
+        self.state.read().epochs.clone()
     }
 
     /// Where the largest epoch not above `requested` ends. The latest epoch ends at the log's end; an
     /// epoch before all known ones ends where those begin. `None` for an epoch never heard of.
     pub fn end_offset_for(&self, requested: i32, log_end_offset: i64) -> Option<OffsetAndEpoch> {
         let state = self.state.read();
-        let latest = state.epochs.last_key_value().map(|(epoch, _)| *epoch);
         if requested < 0 {
             return None;
         }
-        if latest == Some(requested) {
+        if state.epochs.last().is_some_and(|last| last.epoch == requested) {
             return Some(OffsetAndEpoch { offset: log_end_offset, epoch: requested });
         }
-        let (_, &offset) = state.epochs.range(requested.checked_add(1)?..).next()?;
-        let floor = state.epochs.range(..=requested).next_back().map(|(epoch, _)| *epoch);
-        Some(OffsetAndEpoch { offset, epoch: floor.unwrap_or(requested) })
+        let after = state.epochs.partition_point(|entry| entry.epoch <= requested);
+        let offset = state.epochs.get(after)?.start_offset;
+        let floor = after.checked_sub(1).and_then(|index| state.epochs.get(index));
+        Some(OffsetAndEpoch { offset, epoch: floor.map_or(requested, |entry| entry.epoch) })
     }
 
     /// The epoch in which an offset was written.
     pub fn epoch_for_offset(&self, offset: i64) -> Option<i32> {
         let state = self.state.read();
-        state.epochs.iter().take_while(|(_, start)| **start <= offset).last().map(|(epoch, _)| *epoch)
+        let after = state.epochs.partition_point(|entry| entry.start_offset <= offset);
+        after.checked_sub(1).and_then(|index| state.epochs.get(index)).map(|entry| entry.epoch)
     }
 
     /// Forgets epochs that begin at or after the log's new end.
     pub fn truncate_from_end(&self, end_offset: i64) {
         let mut state = self.state.write();
-        while end_offset >= 0 && state.epochs.last_key_value().is_some_and(|(_, start)| *start >= end_offset)
-        {
-            state.epochs.pop_last();
+        while end_offset >= 0 && state.epochs.last().is_some_and(|last| last.start_offset >= end_offset) {
+            state.epochs.pop();
             state.dirty = true;
         }
     }
@@ -126,16 +146,13 @@ impl LeaderEpochFileCache {
     /// Forgets epochs that end before the log's new start; the one in force there begins there now.
     pub fn truncate_from_start(&self, start_offset: i64) {
         let mut state = self.state.write();
-        let mut in_force = None;
-        while let Some((&epoch, &start)) = state.epochs.first_key_value()
-            && start <= start_offset
-        {
-            state.epochs.pop_first();
-            in_force = Some((epoch, start));
-        }
-        if let Some((epoch, start)) = in_force {
-            state.epochs.insert(epoch, start_offset);
-            state.dirty |= start != start_offset || state.epochs.len() == 1;
+        let begun = state.epochs.partition_point(|entry| entry.start_offset <= start_offset);
+        let Some(before) = begun.checked_sub(1) else { return };
+        state.epochs.drain(..before);
+        if let Some(in_force) = state.epochs.first_mut() {
+            let moves = in_force.start_offset != start_offset;
+            in_force.start_offset = start_offset;
+            state.dirty |= moves || before > 0;
         }
     }
 
@@ -150,13 +167,23 @@ impl LeaderEpochFileCache {
     pub fn clear(&self) {
         let mut state = self.state.write();
         state.epochs.clear();
-        state.dirty = false;
+        (state.dirty, state.noted) = (false, false);
     }
 
     /// Writes truncations that have not reached the disk yet.
     pub fn flush(&self) -> io::Result<()> {
         let mut state = self.state.write();
         if state.dirty { state.write() } else { Ok(()) }
+    }
+
+    /// Makes the checkpoint in a new folder, if there is anything to write; the caller syncs both.
+    pub(crate) fn write_first(&self) -> io::Result<()> {
+        let mut state = self.state.write();
+        if !state.epochs.is_empty() {
+            state.checkpoint.write_first(&state.epochs)?;
+        }
+        (state.dirty, state.noted) = (false, false);
+        Ok(())
     }
 
     /// The folder was renamed.
@@ -171,7 +198,7 @@ impl State {
         if !self.is_news(epoch, start_offset) {
             return false;
         }
-        while let Some((&last_epoch, &last_start)) = self.epochs.last_key_value()
+        while let Some(&EpochEntry { epoch: last_epoch, start_offset: last_start }) = self.epochs.last()
             && (last_epoch >= epoch || last_start >= start_offset)
         {
             if last_start != start_offset {
@@ -183,28 +210,23 @@ impl State {
                     "epoch conflicts with a later one"
                 );
             }
-            self.epochs.pop_last();
+            self.epochs.pop();
         }
-        self.epochs.insert(epoch, start_offset);
-        assert!(self.epochs.values().is_sorted(), "EPOCH-CACHE-SORTED");
+        self.epochs.push(EpochEntry { epoch, start_offset });
+        let sorted = self.epochs.is_sorted_by(|a, b| a.epoch < b.epoch && a.start_offset <= b.start_offset);
+        assert!(sorted, "EPOCH-CACHE-SORTED");
         true
     }
 
     fn is_news(&self, epoch: i32, start_offset: i64) -> bool {
-        let latest = self.epochs.last_key_value();
-        latest.is_none_or(|(last_epoch, last_start)| *last_epoch != epoch || start_offset < *last_start)
+        self.epochs.last().is_none_or(|last| last.epoch != epoch || start_offset < last.start_offset)
     }
 
     fn write(&mut self) -> io::Result<()> {
-        let entries: Vec<EpochEntry> = self.epochs.iter().map(entry).collect();
-        self.checkpoint.write(&entries)?;
-        self.dirty = false;
+        self.checkpoint.write(&self.epochs)?;
+        (self.dirty, self.noted) = (false, false);
         Ok(())
     }
-}
-
-fn entry((epoch, start_offset): (&i32, &i64)) -> EpochEntry {
-    EpochEntry { epoch: *epoch, start_offset: *start_offset }
 }
 
 #[cfg(test)]

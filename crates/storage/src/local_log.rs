@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ottla_common::TopicPartition;
 use ottla_common::time::Time;
@@ -33,11 +34,13 @@ pub(crate) struct LocalLog {
     fs: Arc<dyn FileSystem>,
     time: Arc<dyn Time>,
     topic_partition: TopicPartition,
-    dir: RwLock<PathBuf>,
+    dir: RwLock<Arc<Path>>,
     config: RwLock<Arc<LogConfig>>,
     segments: RwLock<LogSegments>,
     offsets: RwLock<Offsets>,
     doomed_files: Mutex<Vec<DoomedFiles>>,
+    /// Whether the folder has names that may not be on disk.
+    unsynced_names: AtomicBool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -59,11 +62,11 @@ impl LocalLog {
         fs: Arc<dyn FileSystem>,
         time: Arc<dyn Time>,
         topic_partition: TopicPartition,
-        dir: PathBuf,
+        dir: Arc<Path>,
         config: Arc<LogConfig>,
         loaded: LoadedLog,
     ) -> Self {
-        let LoadedLog { segments, recovery_point, next_offset: end_offset, doomed_files, .. } = loaded;
+        let LoadedLog { segments, recovery_point, next_offset: end_offset, .. } = loaded;
         assert!(!segments.is_empty(), "LOG-HAS-SEGMENT: a log has at least one segment");
         let last_flushed_ms = time.now_ms();
         let end = LogOffsetMetadata::offset_only(end_offset);
@@ -76,9 +79,10 @@ impl LocalLog {
             segments: RwLock::new(segments),
             offsets: RwLock::new(Offsets { end, recovery_point, last_flushed_ms }),
             doomed_files: Mutex::default(),
+            unsynced_names: AtomicBool::new(!loaded.is_synced),
         };
         log.update_log_end_offset(end_offset);
-        log.doom_files(doomed_files);
+        log.doom_files(loaded.doomed_files);
         log
     }
 
@@ -94,8 +98,8 @@ impl LocalLog {
         &self.time
     }
 
-    pub(crate) fn dir(&self) -> PathBuf {
-        self.dir.read().clone()
+    pub(crate) fn dir(&self) -> Arc<Path> {
+        Arc::clone(&self.dir.read())
     }
 
     pub(crate) fn config(&self) -> Arc<LogConfig> {
@@ -194,14 +198,27 @@ impl LocalLog {
         for segment in &segments {
             segment.flush()?;
         }
-        if segments.iter().any(|segment| segment.base_offset() >= recovery_point) {
+        if self.unsynced_names.swap(false, Ordering::AcqRel) {
             match self.fs.sync_dir(&self.dir()) {
                 // The folder was renamed meanwhile, to be deleted.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                result => result?,
+                result => result.inspect_err(|_| self.unsynced_names.store(true, Ordering::Release))?,
             }
         }
         Ok(())
+    }
+
+    /// Everything is on disk.
+    pub(crate) fn note_synced(&self) {
+        self.unsynced_names.store(false, Ordering::Release);
+        self.segments.read().values().for_each(|segment| segment.note_synced());
+        self.mark_flushed(self.end_offset());
+    }
+
+    /// Whether a flush would have anything to do.
+    pub(crate) fn is_unsynced(&self) -> bool {
+        self.unsynced_names.load(Ordering::Acquire)
+            || self.segments.read().values().any(|segment| segment.is_unsynced())
     }
 
     /// Begins a new segment at the log's end, or above it.
@@ -289,11 +306,10 @@ impl LocalLog {
         Ok(segment)
     }
 
-    fn open_segment(&self, dir: &Path, base_offset: i64) -> io::Result<Arc<LogSegment>> {
+    fn open_segment(&self, dir: &Arc<Path>, base_offset: i64) -> io::Result<Arc<LogSegment>> {
         let now = self.time.now_ms();
-        let segment = LogSegment::open(&self.fs, dir, base_offset, &self.config(), now, "")?;
-        segment.create_indexes()?;
-        Ok(Arc::new(segment))
+        self.unsynced_names.store(true, Ordering::Release);
+        LogSegment::create(&self.fs, dir, base_offset, &self.config(), now).map(Arc::new)
     }
 
     fn doom(&self, segment: &LogSegment) -> io::Result<()> {
@@ -304,6 +320,9 @@ impl LocalLog {
 
     /// Has files removed after `file.delete.delay.ms`. They must have been renamed.
     pub(crate) fn doom_files(&self, paths: Vec<PathBuf>) {
+        if paths.is_empty() {
+            return;
+        }
         let deadline_ms = self.time.now_ms().saturating_add(self.config().file_delete_delay_ms);
         let names = paths.iter().filter_map(|path| path.file_name()).map(PathBuf::from).collect();
         self.doomed_files.lock().push(DoomedFiles { deadline_ms, names });
@@ -313,6 +332,9 @@ impl LocalLog {
     pub(crate) fn delete_doomed_files(&self, now_ms: i64) -> io::Result<usize> {
         let due: Vec<DoomedFiles> =
             self.doomed_files.lock().extract_if(.., |files| files.deadline_ms <= now_ms).collect();
+        if due.is_empty() {
+            return Ok(0);
+        }
         let dir = self.dir();
         let mut removed = 0;
         for name in due.iter().flat_map(|files| &files.names) {
@@ -321,15 +343,19 @@ impl LocalLog {
         Ok(removed)
     }
 
-    /// Renames the folder.
-    /// The caller syncs the log directory.
-    pub(crate) fn rename_dir(&self, name: &str) -> io::Result<()> {
+    /// Has the folder renamed, and nobody look for a file in it meanwhile. The caller syncs the log
+    /// directory.
+    pub(crate) fn rename_dir(
+        &self,
+        name: &str,
+        rename: impl FnOnce(&Path, &Path) -> io::Result<()>,
+    ) -> io::Result<()> {
         let old = self.dir();
-        let new = old.with_file_name(name);
-        self.fs.rename(&old, &new)?;
-        for segment in self.segments.read().values() {
-            segment.update_dir(&new);
-        }
+        let new: Arc<Path> = old.with_file_name(name).into();
+        let segments = self.segments.read();
+        let held: Vec<_> = segments.values().map(|segment| segment.hold_names()).collect();
+        rename(&old, &new)?;
+        held.into_iter().for_each(|segment| segment.change_dir(&new));
         *self.dir.write() = new;
         Ok(())
     }
@@ -374,7 +400,7 @@ impl LocalLog {
             };
             let aborted_transactions = if include_aborted {
                 let bound = segment.fetch_upper_bound_offset(read.position, read.records.size_in_bytes())?;
-                Some(self.aborted_in(start_offset, bound, &segment))
+                Some(self.aborted_in(start_offset, bound, &segment)?)
             } else {
                 None
             };
@@ -405,7 +431,12 @@ impl LocalLog {
         Ok(self.read(offset, 1, false, end, false)?.fetch_offset_metadata)
     }
 
-    fn aborted_in(&self, start_offset: i64, bound: Option<i64>, segment: &LogSegment) -> Vec<AbortedTxn> {
+    fn aborted_in(
+        &self,
+        start_offset: i64,
+        bound: Option<i64>,
+        segment: &LogSegment,
+    ) -> io::Result<Vec<AbortedTxn>> {
         let next = || self.higher_segment(segment.base_offset()).map(|next| next.base_offset());
         let upper_bound = bound.or_else(next).unwrap_or_else(|| self.end_offset());
         self.collect_aborted_transactions(start_offset, upper_bound, segment.base_offset())
@@ -417,17 +448,17 @@ impl LocalLog {
         start_offset: i64,
         upper_bound: i64,
         from_base_offset: i64,
-    ) -> Vec<AbortedTxn> {
+    ) -> io::Result<Vec<AbortedTxn>> {
         let segments = self.with_segments(|segments| segments_between(segments, from_base_offset, i64::MAX));
         let mut aborted = Vec::new();
         for segment in segments {
-            let found = segment.collect_aborted_txns(start_offset, upper_bound);
+            let found = segment.collect_aborted_txns(start_offset, upper_bound)?;
             aborted.extend(found.aborted);
             if found.is_complete {
                 break;
             }
         }
-        aborted
+        Ok(aborted)
     }
 }
 

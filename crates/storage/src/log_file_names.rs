@@ -26,7 +26,11 @@ const MAX_NAME_LEN: usize = 255;
 
 /// `<20 digits><suffix>` in a folder.
 pub(crate) fn segment_file(dir: &Path, base_offset: i64, suffix: &str) -> PathBuf {
-    dir.join(format!("{base_offset:020}{suffix}"))
+    dir.join(segment_file_name(base_offset, suffix))
+}
+
+pub(crate) fn segment_file_name(base_offset: i64, suffix: &str) -> String {
+    format!("{base_offset:020}{suffix}")
 }
 
 pub(crate) fn producer_snapshot_file(dir: &Path, offset: i64) -> PathBuf {

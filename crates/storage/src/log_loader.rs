@@ -1,6 +1,7 @@
 //! From files to a log: finishes what a crash interrupted, recovers what was not flushed, rebuilds what
 //! can be rebuilt.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,14 +11,15 @@ use ottla_record::RecordBatch;
 
 use crate::file_records::ScanError;
 use crate::fs::FileSystem;
-use crate::index::AbortedTxn;
+use crate::index::{AbortedTxn, CorruptIndexError};
 use crate::leader_epoch_cache::LeaderEpochFileCache;
 use crate::local_log::{LogSegments, segments_between};
 use crate::log_config::LogConfig;
 use crate::log_entry::{EntryHeader, LogEntry};
 use crate::log_file_names::{
-    CLEANED_FILE_SUFFIX, DELETED_FILE_SUFFIX, LOG_FILE_SUFFIX, SNAPSHOT_DELETE_SUFFIX, SWAP_FILE_SUFFIX,
-    is_index_file, offset_of_file,
+    CLEANED_FILE_SUFFIX, DELETED_FILE_SUFFIX, INDEX_FILE_SUFFIX, LOG_FILE_SUFFIX, SNAPSHOT_DELETE_SUFFIX,
+    SWAP_FILE_SUFFIX, TIME_INDEX_FILE_SUFFIX, TXN_INDEX_FILE_SUFFIX, is_index_file, offset_of_file,
+    segment_file_name,
 };
 use crate::log_segment::LogSegment;
 use crate::producer_state::{ProducerBatch, ProducerStateManager};
@@ -26,13 +28,15 @@ use crate::producer_state::{ProducerBatch, ProducerStateManager};
 #[derive(Debug)]
 pub(crate) struct LogLoader<'a> {
     pub(crate) fs: &'a Arc<dyn FileSystem>,
-    pub(crate) dir: &'a Path,
+    pub(crate) dir: &'a Arc<Path>,
     pub(crate) config: &'a LogConfig,
     pub(crate) now_ms: i64,
     pub(crate) had_clean_shutdown: bool,
     pub(crate) log_start_offset_checkpoint: i64,
     pub(crate) recovery_point_checkpoint: i64,
     pub(crate) leader_epochs: &'a LeaderEpochFileCache,
+    /// Names of the folder's files.
+    pub(crate) names: BTreeSet<String>,
 }
 
 /// A log as found.
@@ -44,21 +48,31 @@ pub(crate) struct LoadedLog {
     pub(crate) next_offset: i64,
     /// Renamed files, to be removed.
     pub(crate) doomed_files: Vec<PathBuf>,
+    /// Whether nothing has to be forced to disk.
+    pub(crate) is_synced: bool,
 }
 
 impl LogLoader<'_> {
     /// Loads segments and producer state.
-    pub(crate) fn load(&self, producers: &mut ProducerStateManager) -> io::Result<LoadedLog> {
+    pub(crate) fn load(mut self, producers: &mut ProducerStateManager) -> io::Result<LoadedLog> {
         assert!(producers.is_empty(), "producer state is built by loading");
         let swapped = self.remove_temp_files_and_collect_swap_files()?;
-        self.complete_swap(&swapped)?;
-        let mut loading = Loading { segments: LogSegments::new(), doomed_files: Vec::new() };
+        if !swapped.is_empty() {
+            self.complete_swap(&swapped)?;
+            self.names = self.file_names()?;
+        }
+        producers.find_snapshots(self.names.iter());
+        let mut loading =
+            Loading { segments: LogSegments::new(), doomed_files: Vec::new(), recovered: Cell::new(false) };
         self.load_segment_files(&mut loading, producers)?;
         let (recovery_point, next_offset) = self.recover_log(&mut loading, producers)?;
         self.leader_epochs.truncate_from_end(next_offset);
         let first = loading.segments.first_key_value().map_or(0, |(base, _)| *base);
         let log_start_offset = self.log_start_offset_checkpoint.max(first);
         self.leader_epochs.truncate_from_start(self.log_start_offset_checkpoint);
+        if loading.recovered.get() {
+            producers.find_snapshots(self.file_names()?.iter());
+        }
         let bases: Vec<i64> = loading.segments.keys().copied().collect();
         producers.remove_stray_snapshots(&bases)?;
         let rebuild = Rebuild {
@@ -68,40 +82,44 @@ impl LogLoader<'_> {
             reload_from_clean_shutdown: self.had_clean_shutdown,
         };
         rebuild_producer_state(producers, &loading.segments, &rebuild)?;
-        let Loading { segments, doomed_files } = loading;
-        Ok(LoadedLog { segments, log_start_offset, recovery_point, next_offset, doomed_files })
+        let Loading { segments, doomed_files, .. } = loading;
+        let is_synced = self.had_clean_shutdown;
+        if is_synced {
+            segments.values().for_each(|segment| segment.note_synced());
+        }
+        Ok(LoadedLog { segments, log_start_offset, recovery_point, next_offset, doomed_files, is_synced })
     }
 
-    /// The log of a folder that was just made: there is nothing to look for.
+    /// The log of a folder that is to be made.
     pub(crate) fn begin(&self) -> io::Result<LoadedLog> {
         let base = self.log_start_offset_checkpoint;
-        let segments = LogSegments::from([(base, self.first_segment(base)?)]);
+        let first = LogSegment::plan(self.fs, self.dir, base, self.config, self.now_ms)?;
+        let segments = LogSegments::from([(base, Arc::new(first))]);
         Ok(LoadedLog {
             segments,
             log_start_offset: base,
             recovery_point: self.recovery_point_checkpoint.min(base),
             next_offset: base,
             doomed_files: Vec::new(),
+            is_synced: true,
         })
     }
 
     fn first_segment(&self, base: i64) -> io::Result<Arc<LogSegment>> {
-        let segment = LogSegment::open(self.fs, self.dir, base, self.config, self.now_ms, "")?;
-        segment.create_indexes()?;
-        Ok(Arc::new(segment))
+        LogSegment::create(self.fs, self.dir, base, self.config, self.now_ms).map(Arc::new)
     }
 
     /// Removes what was doomed or half made. Returns names of files that must replace others: they were
     /// complete when the broker stopped.
     fn remove_temp_files_and_collect_swap_files(&self) -> io::Result<Vec<String>> {
         let (mut swap, mut cleaned) = (Vec::new(), Vec::new());
-        for name in self.file_names()? {
+        for name in &self.names {
             if name.ends_with(DELETED_FILE_SUFFIX) && !name.ends_with(SNAPSHOT_DELETE_SUFFIX) {
-                self.remove(&name)?;
+                self.remove(name)?;
             } else if name.ends_with(CLEANED_FILE_SUFFIX) {
-                cleaned.push(name);
+                cleaned.push(name.clone());
             } else if name.ends_with(SWAP_FILE_SUFFIX) {
-                swap.push(name);
+                swap.push(name.clone());
             }
         }
         // A segment that is split becomes several `.cleaned`, which turn into `.swap` from the last to the
@@ -141,7 +159,7 @@ impl LogLoader<'_> {
     }
 
     fn load_segment_files(&self, loading: &mut Loading, producers: &ProducerStateManager) -> io::Result<()> {
-        let names = self.file_names()?;
+        let names = &self.names;
         let is_log = |name: &&String| name.ends_with(LOG_FILE_SUFFIX);
         let bases: BTreeSet<i64> =
             names.iter().filter(is_log).filter_map(|name| offset_of_file(name)).collect();
@@ -155,9 +173,9 @@ impl LogLoader<'_> {
         let unflushed_from = bases.range(..=self.recovery_point_checkpoint).next_back().copied().unwrap_or(0);
         for base in bases {
             let segment = Arc::new(LogSegment::open(self.fs, self.dir, base, self.config, self.now_ms, "")?);
-            let mut sane = segment.sanity_check()?;
+            let mut sane = self.sanity_check(&segment)?;
             // The last segment will be appended to, which needs an index that makes sense.
-            if sane.is_ok() && Some(base) == last && self.had_clean_shutdown {
+            if sane.is_ok() && Some(base) == last && self.had_clean_shutdown && !self.is_unused(&segment)? {
                 sane = segment.check_indexes()?;
                 segment.trim_overlong_indexes()?;
             }
@@ -170,6 +188,25 @@ impl LogLoader<'_> {
             loading.segments.insert(base, segment);
         }
         Ok(())
+    }
+
+    /// Kafka's checks at start: cheap, because what was not flushed is recovered anyway.
+    fn sanity_check(&self, segment: &LogSegment) -> io::Result<Result<(), CorruptIndexError>> {
+        let has = |kind: &str| self.names.contains(&segment_file_name(segment.base_offset(), kind));
+        if !has(INDEX_FILE_SUFFIX) {
+            return Ok(Err(segment.index_missing()));
+        }
+        if has(TXN_INDEX_FILE_SUFFIX) { segment.check_txn_index() } else { Ok(Ok(())) }
+    }
+
+    /// Whether there is neither a record in a segment nor anything in its index: most partitions of a large
+    /// cluster are such, and a start need not read files without content.
+    fn is_unused(&self, segment: &LogSegment) -> io::Result<bool> {
+        let empty = |kind: &str| {
+            let path = self.dir.join(segment_file_name(segment.base_offset(), kind));
+            Ok::<bool, io::Error>(self.fs.metadata(&path)?.is_none_or(|file| file.len == 0))
+        };
+        Ok(segment.size() == 0 && empty(INDEX_FILE_SUFFIX)? && empty(TIME_INDEX_FILE_SUFFIX)?)
     }
 
     /// Returns recovery point and next offset.
@@ -238,6 +275,7 @@ impl LogLoader<'_> {
         loading: &Loading,
         producers: &ProducerStateManager,
     ) -> io::Result<u64> {
+        loading.recovered.set(true);
         let mut producers = producers.fresh()?;
         let rebuild = Rebuild {
             log_start_offset: self.log_start_offset_checkpoint,
@@ -328,6 +366,8 @@ impl LogLoader<'_> {
 struct Loading {
     segments: LogSegments,
     doomed_files: Vec<PathBuf>,
+    /// A segment was recovered, which writes snapshots.
+    recovered: Cell<bool>,
 }
 
 /// Up to where producer state is to be rebuilt.

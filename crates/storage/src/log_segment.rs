@@ -1,12 +1,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, MutexGuard};
 
 use ottla_record::{DecompressionLimits, NO_TIMESTAMP, RecordBatchHeader, RecordError, peek_batch_size};
 
 use crate::file_records::{BatchAt, BatchScanner, FileRecords, ScanError, read_batch};
-use crate::fs::{FileSystem, LogFile, OpenMode};
+use crate::fs::{FileSystem, HeldName, LogFile, OpenMode};
 use crate::index::{
     AbortedTxn, CorruptIndexError, OffsetIndex, OffsetPosition, TimeIndex, TimestampOffset, TransactionIndex,
     TxnIndexSearchResult,
@@ -16,6 +16,7 @@ use crate::log_entry::LogEntry;
 use crate::log_file_names::{
     INDEX_FILE_SUFFIX, LOG_FILE_SUFFIX, TIME_INDEX_FILE_SUFFIX, TXN_INDEX_FILE_SUFFIX, segment_file,
 };
+use crate::recent_batches::{BatchPlace, RecentBatches};
 use crate::stamped_records::StampedRecords;
 use crate::sync::Mutex;
 
@@ -23,6 +24,8 @@ use crate::sync::Mutex;
 const RESERVED_PART: u64 = 8;
 const RESERVED_BYTES_MIN: u64 = 64 * 1024;
 const RESERVED_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// No file has this size.
+const NEVER_SYNCED: u64 = u64::MAX;
 
 /// A stretch of the log: a `.log` file of batches and its indexes.
 ///
@@ -36,6 +39,8 @@ pub struct LogSegment {
     size: AtomicU64,
     /// Up to where the file system has given room.
     reserved: AtomicU64,
+    /// The size when the file was last forced to disk.
+    synced: AtomicU64,
     index_interval_bytes: usize,
     roll_jitter_ms: i64,
     state: Mutex<State>,
@@ -44,17 +49,19 @@ pub struct LogSegment {
 #[derive(Debug)]
 struct State {
     /// Folder and suffix, for names; both can change.
-    dir: PathBuf,
+    dir: Arc<Path>,
     suffix: &'static str,
     max_index_size: usize,
-    indexes: Option<Indexes>,
-    txn_index: TransactionIndex,
+    indexes: Option<Box<Indexes>>,
+    /// Read when first needed, too.
+    txn_index: Option<Box<TransactionIndex>>,
     /// Largest timestamp so far and the last offset of its batch. Read from the index when first needed.
     max_timestamp: Option<TimestampOffset>,
     /// Timestamp of the first batch, from which age is counted.
     rolling_based_timestamp: Option<i64>,
     created_ms: i64,
     bytes_since_last_index_entry: usize,
+    recent: RecentBatches,
     /// Rolled: descriptors of the indexes can go once they are flushed.
     inactive: bool,
 }
@@ -98,40 +105,93 @@ pub struct TimestampAndOffset {
 }
 
 impl LogSegment {
-    /// Opens or makes a segment's files.
+    /// A segment that is there. Its files are opened when they are used.
     pub(crate) fn open(
         fs: &Arc<dyn FileSystem>,
-        dir: &Path,
+        dir: &Arc<Path>,
         base_offset: i64,
         config: &LogConfig,
         now_ms: i64,
         suffix: &'static str,
     ) -> io::Result<Self> {
-        let path = |kind: &str| segment_file(dir, base_offset, &format!("{kind}{suffix}"));
-        let file = fs.open(&path(LOG_FILE_SUFFIX), OpenMode::ReadWrite)?;
-        let size = file.len()?;
-        let txn_index = TransactionIndex::open(Arc::clone(fs), path(TXN_INDEX_FILE_SUFFIX), base_offset)?;
+        let path = segment_file(dir, base_offset, &format!("{LOG_FILE_SUFFIX}{suffix}"));
+        let size = fs.metadata(&path)?.ok_or(io::ErrorKind::NotFound)?.len;
+        let segment = Self::plan(fs, dir, base_offset, config, now_ms)?;
+        segment.state.lock().suffix = suffix;
+        if let Some(name) = segment.file.hold_name() {
+            name.change(&path);
+        }
+        segment.size.store(size, Ordering::Release);
+        segment.reserved.store(size, Ordering::Relaxed);
+        segment.synced.store(NEVER_SYNCED, Ordering::Release);
+        Ok(segment)
+    }
+
+    /// A new segment whose files are still to be made: until then it is empty, and nobody looks into them.
+    pub(crate) fn plan(
+        fs: &Arc<dyn FileSystem>,
+        dir: &Arc<Path>,
+        base_offset: i64,
+        config: &LogConfig,
+        now_ms: i64,
+    ) -> io::Result<Self> {
+        let (suffix, size) = ("", 0);
+        let file = fs.open_later(&segment_file(dir, base_offset, LOG_FILE_SUFFIX))?;
         Ok(Self {
             fs: Arc::clone(fs),
             base_offset,
             file,
             size: AtomicU64::new(size),
             reserved: AtomicU64::new(size),
+            synced: AtomicU64::new(size),
             index_interval_bytes: config.index_interval_bytes,
             roll_jitter_ms: roll_jitter(config, base_offset, now_ms),
             state: Mutex::new(State {
-                dir: dir.to_path_buf(),
+                dir: Arc::clone(dir),
                 suffix,
                 max_index_size: config.segment_index_bytes,
                 indexes: None,
-                txn_index,
+                txn_index: None,
                 max_timestamp: None,
                 rolling_based_timestamp: None,
                 created_ms: now_ms,
                 bytes_since_last_index_entry: 0,
+                recent: RecentBatches::default(),
                 inactive: false,
             }),
         })
+    }
+
+    /// Makes the files of a new segment, also of its indexes, so that a crash does not leave it without.
+    pub(crate) fn create(
+        fs: &Arc<dyn FileSystem>,
+        dir: &Arc<Path>,
+        base_offset: i64,
+        config: &LogConfig,
+        now_ms: i64,
+    ) -> io::Result<Self> {
+        let segment = Self::plan(fs, dir, base_offset, config, now_ms)?;
+        segment.create_files()?;
+        Ok(segment)
+    }
+
+    /// Makes the files that were planned.
+    pub(crate) fn create_files(&self) -> io::Result<()> {
+        let state = self.state.lock();
+        for kind in [LOG_FILE_SUFFIX, INDEX_FILE_SUFFIX, TIME_INDEX_FILE_SUFFIX] {
+            self.fs.open(&segment_file(&state.dir, self.base_offset, kind), OpenMode::Truncate)?;
+        }
+        Ok(())
+    }
+
+    /// The file is as a clean shutdown left it, or without content: nothing is to be forced to disk.
+    pub(crate) fn note_synced(&self) {
+        self.synced.store(self.size(), Ordering::Release);
+    }
+
+    /// Whether something was written that was not forced to disk.
+    pub(crate) fn is_unsynced(&self) -> bool {
+        self.synced.load(Ordering::Acquire) != self.size()
     }
 
     /// First offset the segment may have.
@@ -174,6 +234,8 @@ impl LogSegment {
             let offset = batch.last_offset() + records.offset_shift();
             let last = TimestampOffset { timestamp: batch.max_timestamp(), offset };
             self.note_entry(&mut state, last, size, position)?;
+            let base_offset = batch.base_offset() + records.offset_shift();
+            state.recent.push(BatchPlace { base_offset, last_offset: offset, position, size });
             position += size as u64;
             rest = next;
         }
@@ -225,7 +287,7 @@ impl LogSegment {
 
     /// Notes an aborted transaction whose marker was just appended.
     pub(crate) fn append_aborted_txn(&self, txn: AbortedTxn) -> io::Result<()> {
-        self.state.lock().txn_index.append(txn)
+        self.txn_index(&mut self.state.lock())?.append(txn)
     }
 
     /// The first batch whose last offset is not below `offset`.
@@ -240,6 +302,16 @@ impl LogSegment {
         Ok(None)
     }
 
+    /// Position and size of the first batch whose last offset is not below `offset`.
+    fn place_of(&self, offset: i64) -> Result<Option<(u64, usize)>, ScanError> {
+        let recent = self.state.lock().recent.find(offset);
+        if let Some(place) = recent {
+            return Ok(Some((place.position, place.size)));
+        }
+        let found = self.translate_offset(offset)?;
+        Ok(found.map(|batch| (batch.position, batch.header.size_in_bytes())))
+    }
+
     /// Reads from the batch that has `start_offset`, up to `max_position` of the file. `None` if all
     /// offsets here are smaller; without `max_position` nothing may be read.
     pub(crate) fn read(
@@ -249,10 +321,8 @@ impl LogSegment {
         max_position: Option<u64>,
         min_one_message: bool,
     ) -> Result<Option<SegmentRead>, ScanError> {
-        let Some(first) = self.translate_offset(start_offset)? else { return Ok(None) };
-        let first_size = first.header.size_in_bytes();
+        let Some((position, first_size)) = self.place_of(start_offset)? else { return Ok(None) };
         let max_size = if min_one_message { max_size.max(first_size) } else { max_size };
-        let position = first.position;
         let available = max_position.map_or(0, |max| max.saturating_sub(position));
         let len = usize::try_from(available).unwrap_or(usize::MAX).min(max_size);
         if len == 0 {
@@ -279,8 +349,12 @@ impl LogSegment {
         Ok(bound.map(|b| b.offset))
     }
 
-    pub(crate) fn collect_aborted_txns(&self, fetch_offset: i64, upper_bound: i64) -> TxnIndexSearchResult {
-        self.state.lock().txn_index.collect_aborted(fetch_offset, upper_bound)
+    pub(crate) fn collect_aborted_txns(
+        &self,
+        fetch_offset: i64,
+        upper_bound: i64,
+    ) -> io::Result<TxnIndexSearchResult> {
+        Ok(self.txn_index(&mut self.state.lock())?.collect_aborted(fetch_offset, upper_bound))
     }
 
     /// The first record from `starting_offset` on whose timestamp is not below `timestamp`.
@@ -348,7 +422,7 @@ impl LogSegment {
         let indexes = self.indexes(&mut state)?;
         indexes.offset.truncate_to(offset)?;
         indexes.time.truncate_to(offset)?;
-        state.txn_index.truncate_to(offset)?;
+        self.txn_index(&mut state)?.truncate_to(offset)?;
         let removed = match from {
             Some(batch) => self.truncate_file(batch.position)?,
             None => 0,
@@ -358,6 +432,7 @@ impl LogSegment {
             state.rolling_based_timestamp = None;
         }
         state.bytes_since_last_index_entry = 0;
+        state.recent.clear();
         let largest = self.read_largest_timestamp(&mut state)?;
         state.max_timestamp = Some(largest);
         Ok(removed)
@@ -371,6 +446,7 @@ impl LogSegment {
             // If the next records go to another segment, no flush would come here any more, and after a
             // crash the old records were back beside the new ones.
             self.file.sync()?;
+            self.synced.store(len, Ordering::Release);
         }
         Ok(old.saturating_sub(len))
     }
@@ -379,6 +455,9 @@ impl LogSegment {
     pub(crate) fn read_next_offset(&self) -> Result<i64, ScanError> {
         let last_indexed = {
             let mut state = self.state.lock();
+            if self.size() == 0 {
+                return Ok(self.base_offset);
+            }
             let offset = self.indexes(&mut state)?.offset.last_offset();
             self.offset_index_position(&mut state, offset)?
         };
@@ -392,7 +471,12 @@ impl LogSegment {
 
     /// Forces files to disk.
     pub(crate) fn flush(&self) -> io::Result<()> {
-        self.file.sync()?;
+        if self.is_unsynced() {
+            // What is appended meanwhile may be missed.
+            let size = self.size();
+            self.file.sync()?;
+            self.synced.store(size, Ordering::Release);
+        }
         let mut state = self.state.lock();
         let inactive = state.inactive;
         if let Some(indexes) = &mut state.indexes {
@@ -403,9 +487,11 @@ impl LogSegment {
                 indexes.time.close()?;
             }
         }
-        state.txn_index.flush()?;
-        if inactive {
-            state.txn_index.close();
+        if let Some(index) = &mut state.txn_index {
+            index.flush()?;
+            if inactive {
+                index.close();
+            }
         }
         Ok(())
     }
@@ -416,6 +502,7 @@ impl LogSegment {
         let mut state = self.state.lock();
         self.append_last_time_entry(&mut state)?;
         state.inactive = true;
+        state.recent.clear();
         let indexes = self.indexes(&mut state)?;
         // Opened again by the first entry: a partition nobody writes to costs one descriptor, as in Kafka.
         indexes.offset.close()?;
@@ -426,9 +513,12 @@ impl LogSegment {
     pub(crate) fn close(&self) -> io::Result<()> {
         self.release_reserved()?;
         let mut state = self.state.lock();
-        state.txn_index.close();
-        // An index nobody opened is as the last shutdown left it; do not read it only to close it.
-        if state.indexes.is_none() && self.fs.exists(&self.index_path(&state))? {
+        if let Some(index) = &mut state.txn_index {
+            index.close();
+        }
+        // An index nobody opened is as it was made or as the last shutdown left it; do not read it only to
+        // close it.
+        if state.indexes.is_none() {
             return Ok(());
         }
         if state.max_timestamp.is_some() {
@@ -437,14 +527,6 @@ impl LogSegment {
         let indexes = self.indexes(&mut state)?;
         indexes.offset.close()?;
         indexes.time.close()
-    }
-
-    /// Makes the index files of a new segment, so that a crash does not leave it without.
-    pub(crate) fn create_indexes(&self) -> io::Result<()> {
-        let mut state = self.state.lock();
-        let indexes = self.indexes(&mut state)?;
-        indexes.offset.trim()?;
-        indexes.time.trim()
     }
 
     fn append_last_time_entry(&self, state: &mut State) -> io::Result<()> {
@@ -471,7 +553,12 @@ impl LogSegment {
     pub(crate) fn last_modified_ms(&self) -> io::Result<i64> {
         let path = self.path(LOG_FILE_SUFFIX);
         let metadata = self.fs.metadata(&path)?;
-        metadata.map(|m| m.modified_ms).ok_or_else(|| io::ErrorKind::NotFound.into())
+        match metadata {
+            Some(file) => Ok(file.modified_ms),
+            // It is still to be made.
+            None if self.size() == 0 => Ok(self.state.lock().created_ms),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
     }
 
     /// Timestamp of the first batch; the largest number if there is none.
@@ -543,22 +630,33 @@ impl LogSegment {
             let (max, fs) = (state.max_index_size, || Arc::clone(&self.fs));
             let offset = OffsetIndex::open(fs(), path(INDEX_FILE_SUFFIX), self.base_offset, max)?;
             let time = TimeIndex::open(fs(), path(TIME_INDEX_FILE_SUFFIX), self.base_offset, max)?;
-            state.indexes = Some(Indexes { offset, time });
+            state.indexes = Some(Box::new(Indexes { offset, time }));
         }
-        state.indexes.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
+        state.indexes.as_deref_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn txn_index<'s>(&self, state: &'s mut State) -> io::Result<&'s mut TransactionIndex> {
+        if state.txn_index.is_none() {
+            let name = format!("{TXN_INDEX_FILE_SUFFIX}{}", state.suffix);
+            let path = segment_file(&state.dir, self.base_offset, &name);
+            let index = TransactionIndex::open(Arc::clone(&self.fs), path, self.base_offset)?;
+            state.txn_index = Some(Box::new(index));
+        }
+        state.txn_index.as_deref_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }
 
 /// Checking and rebuilding.
 impl LogSegment {
-    /// Kafka's checks at start: cheap, because what was not flushed is recovered anyway.
-    pub(crate) fn sanity_check(&self) -> io::Result<Result<(), CorruptIndexError>> {
-        let path = self.path(INDEX_FILE_SUFFIX);
-        if !self.fs.exists(&path)? {
-            let path = path.display().to_string();
-            return Ok(Err(CorruptIndexError { path, reason: "it is missing".into() }));
-        }
-        Ok(self.state.lock().txn_index.sanity_check())
+    /// Whether the transaction index makes sense.
+    pub(crate) fn check_txn_index(&self) -> io::Result<Result<(), CorruptIndexError>> {
+        Ok(self.txn_index(&mut self.state.lock())?.sanity_check())
+    }
+
+    /// What is wrong with a segment without an offset index.
+    pub(crate) fn index_missing(&self) -> CorruptIndexError {
+        let path = self.path(INDEX_FILE_SUFFIX).display().to_string();
+        CorruptIndexError { path, reason: "it is missing".into() }
     }
 
     /// Whether the indexes of a segment that will be appended to are in order.
@@ -594,10 +692,11 @@ impl LogSegment {
             let indexes = self.indexes(&mut state)?;
             indexes.offset.reset()?;
             indexes.time.reset()?;
-            state.txn_index.reset()?;
+            self.txn_index(&mut state)?.reset()?;
             state.max_timestamp = Some(TimestampOffset { timestamp: NO_TIMESTAMP, offset: self.base_offset });
             state.rolling_based_timestamp = None;
             state.bytes_since_last_index_entry = 0;
+            state.recent.clear();
         }
         let file = Arc::clone(&self.file);
         let mut scanner = BatchScanner::for_recovery(file.as_ref(), 0, self.size());
@@ -651,10 +750,6 @@ impl LogSegment {
 
 /// Names of the files.
 impl LogSegment {
-    fn index_path(&self, state: &State) -> PathBuf {
-        segment_file(&state.dir, self.base_offset, &format!("{INDEX_FILE_SUFFIX}{}", state.suffix))
-    }
-
     fn path(&self, kind: &str) -> PathBuf {
         let state = self.state.lock();
         segment_file(&state.dir, self.base_offset, &format!("{kind}{}", state.suffix))
@@ -662,39 +757,54 @@ impl LogSegment {
 
     /// Renames all files; a missing one is no error.
     pub(crate) fn change_suffix(&self, suffix: &'static str) -> io::Result<()> {
-        let mut state = self.state.lock();
-        let dir = state.dir.clone();
-        let old = state.suffix;
+        let mut held = self.hold_names();
+        let (dir, old) = (Arc::clone(&held.state.dir), held.state.suffix);
         for kind in [LOG_FILE_SUFFIX, INDEX_FILE_SUFFIX, TIME_INDEX_FILE_SUFFIX, TXN_INDEX_FILE_SUFFIX] {
             let name = |suffix: &str| segment_file(&dir, self.base_offset, &format!("{kind}{suffix}"));
             self.fs.rename_if_exists(&name(old), &name(suffix))?;
         }
-        self.set_names(&mut state, dir, suffix);
+        held.state.suffix = suffix;
+        held.change_dir(&dir);
         Ok(())
     }
 
-    /// The folder was renamed.
-    pub(crate) fn update_dir(&self, dir: &Path) {
-        let mut state = self.state.lock();
-        let suffix = state.suffix;
-        self.set_names(&mut state, dir.to_path_buf(), suffix);
-    }
-
-    fn set_names(&self, state: &mut State, dir: PathBuf, suffix: &'static str) {
-        let path = |kind: &str| segment_file(&dir, self.base_offset, &format!("{kind}{suffix}"));
-        if let Some(indexes) = &mut state.indexes {
-            indexes.offset.set_path(path(INDEX_FILE_SUFFIX));
-            indexes.time.set_path(path(TIME_INDEX_FILE_SUFFIX));
-        }
-        state.txn_index.set_path(path(TXN_INDEX_FILE_SUFFIX));
-        state.dir = dir;
-        state.suffix = suffix;
+    /// Keeps everybody from opening the files under their names while those change.
+    pub(crate) fn hold_names(&self) -> HeldSegment<'_> {
+        let state = self.state.lock();
+        HeldSegment { base_offset: self.base_offset, state, log: self.file.hold_name() }
     }
 
     /// Paths of all files, there or not.
     pub(crate) fn files(&self) -> [PathBuf; 4] {
         [LOG_FILE_SUFFIX, INDEX_FILE_SUFFIX, TIME_INDEX_FILE_SUFFIX, TXN_INDEX_FILE_SUFFIX]
             .map(|kind| self.path(kind))
+    }
+}
+
+/// A segment whose files, or whose folder, are being renamed.
+#[derive(Debug)]
+pub(crate) struct HeldSegment<'a> {
+    base_offset: i64,
+    state: MutexGuard<'a, State>,
+    log: Option<HeldName<'a>>,
+}
+
+impl HeldSegment<'_> {
+    /// The folder has this name now.
+    pub(crate) fn change_dir(mut self, dir: &Arc<Path>) {
+        let state = &mut *self.state;
+        let path = |kind: &str| segment_file(dir, self.base_offset, &format!("{kind}{}", state.suffix));
+        if let Some(name) = self.log {
+            name.change(&path(LOG_FILE_SUFFIX));
+        }
+        if let Some(indexes) = &mut state.indexes {
+            indexes.offset.set_path(path(INDEX_FILE_SUFFIX));
+            indexes.time.set_path(path(TIME_INDEX_FILE_SUFFIX));
+        }
+        if let Some(index) = &mut state.txn_index {
+            index.set_path(path(TXN_INDEX_FILE_SUFFIX));
+        }
+        state.dir = Arc::clone(dir);
     }
 }
 

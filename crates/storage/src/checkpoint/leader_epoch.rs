@@ -49,6 +49,11 @@ impl LeaderEpochCheckpointFile {
         self.file.write(entries)
     }
 
+    /// Writes the first entries into a new folder; the caller syncs both.
+    pub(crate) fn write_first(&self, entries: &[EpochEntry]) -> io::Result<()> {
+        self.file.write_first(entries)
+    }
+
     /// All entries; none if the file is missing.
     pub fn read(&self) -> io::Result<Vec<EpochEntry>> {
         self.file.read()

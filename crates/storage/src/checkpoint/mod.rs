@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::fs::FileSystem;
+use crate::fs::{FileSystem, OpenMode};
 
 pub use clean_shutdown::{CLEAN_SHUTDOWN_FILE_NAME, CleanShutdownFile};
 pub use leader_epoch::{EpochEntry, LEADER_EPOCH_CHECKPOINT_FILE_NAME, LeaderEpochCheckpointFile};
@@ -52,12 +52,21 @@ impl CheckpointFile {
 
     /// Replaces the file so that a crash leaves the old or the new one.
     pub fn write<T: CheckpointEntry>(&self, entries: &[T]) -> io::Result<()> {
+        self.fs.replace_file(&self.path, Self::text(entries).as_bytes())
+    }
+
+    /// Makes the file in a new folder; the caller syncs both.
+    pub(crate) fn write_first<T: CheckpointEntry>(&self, entries: &[T]) -> io::Result<()> {
+        self.fs.open(&self.path, OpenMode::Truncate)?.write_all_at(Self::text(entries).as_bytes(), 0)
+    }
+
+    fn text<T: CheckpointEntry>(entries: &[T]) -> String {
         let mut text = format!("{}\n{}\n", Self::VERSION, entries.len());
         for entry in entries {
             entry.write_line(&mut text);
             text.push('\n');
         }
-        self.fs.replace_file(&self.path, text.as_bytes())
+        text
     }
 
     /// All entries; none if the file is missing or empty.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ottla_common::Uuid;
 
-use crate::fs::FileSystem;
+use crate::fs::{FileSystem, OpenMode};
 
 /// Name of the file in a partition's folder.
 pub const PARTITION_METADATA_FILE_NAME: &str = "partition.metadata";
@@ -30,9 +30,9 @@ impl PartitionMetadataFile {
         self.fs.replace_file(&self.path, content(topic_id).as_bytes())
     }
 
-    /// Writes the id; it is durable once the partition's folder is synced.
-    pub fn write_in_unsynced_dir(&self, topic_id: Uuid) -> io::Result<()> {
-        self.fs.replace_file_in_unsynced_dir(&self.path, content(topic_id).as_bytes())
+    /// Writes the id into a new folder; the caller syncs both.
+    pub(crate) fn write_first(&self, topic_id: Uuid) -> io::Result<()> {
+        self.fs.open(&self.path, OpenMode::Truncate)?.write_all_at(content(topic_id).as_bytes(), 0)
     }
 
     /// The id; `None` if the file is missing.

@@ -1,15 +1,16 @@
 //! The door to the disk. Everything in this crate goes through [`FileSystem`], so that a test can
 //! hold the disk, pull its plug or let it fail.
 
+mod descriptors;
 mod os;
 #[cfg(any(test, feature = "test-util"))]
 pub mod sim;
 
 use std::fmt::Debug;
+use std::fs::File;
 use std::io::{self, IoSlice};
-use std::os::fd::BorrowedFd;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use bytes::{Bytes, BytesMut};
 
@@ -86,8 +87,31 @@ pub trait LogFile: Debug + Send + Sync {
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// Returns once the file survives a loss of power.
     fn sync(&self) -> io::Result<()>;
-    /// The descriptor for `sendfile`; none for a simulated file.
-    fn as_fd(&self) -> Option<BorrowedFd<'_>>;
+    /// The open file for `sendfile`; none for a simulated one. It stays open as long as it is held, which
+    /// should be no longer than it is used: descriptors are few.
+    fn descriptor(&self) -> io::Result<Option<Arc<File>>>;
+    /// Keeps the file from being opened under its name while that changes; none for a file that needs its
+    /// name only once.
+    fn hold_name(&self) -> Option<HeldName<'_>> {
+        None
+    }
+}
+
+/// A file's name while it, or its folder, is renamed.
+#[derive(Debug)]
+pub struct HeldName<'a> {
+    path: MutexGuard<'a, Box<Path>>,
+}
+
+impl<'a> HeldName<'a> {
+    fn new(path: MutexGuard<'a, Box<Path>>) -> Self {
+        Self { path }
+    }
+
+    /// What the file is called from now on.
+    pub fn change(mut self, path: &Path) {
+        *self.path = path.into();
+    }
 }
 
 /// Holds a `.lock` file until dropped.
@@ -97,6 +121,10 @@ pub trait DirLock: Debug + Send + Sync {}
 pub trait FileSystem: Debug + Send + Sync {
     /// Opens a file.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn LogFile>>;
+    /// A file that is there, for reading and writing. It need not be opened before it is used.
+    fn open_later(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
+        self.open(path, OpenMode::ReadWrite)
+    }
     /// What the path names; `None` if nothing.
     fn metadata(&self, path: &Path) -> io::Result<Option<FileMetadata>>;
     /// Names in a folder, in no order.
@@ -111,6 +139,9 @@ pub trait FileSystem: Debug + Send + Sync {
     fn remove_dir_all(&self, dir: &Path) -> io::Result<()>;
     /// Makes names added to or removed from a folder survive a loss of power.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Makes everything survive a loss of power that was done to files and folders on the volume that holds
+    /// `dir`: for thousands of files one journal entry instead of thousands.
+    fn sync_all(&self, dir: &Path) -> io::Result<()>;
     /// Takes the exclusive lock of a file; `None` if another process or log manager has it.
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn DirLock>>>;
     /// Room on the volume that holds `dir`.

@@ -1,6 +1,5 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,14 +7,12 @@ use std::time::UNIX_EPOCH;
 
 use rustix::fs::FallocateFlags;
 
-use super::{DirEntry, DirLock, DiskSpace, FileMetadata, FileSystem, LogFile, OpenMode};
+use super::descriptors::{CachedFile, DESCRIPTORS};
+use super::{DirEntry, DirLock, DiskSpace, FileMetadata, FileSystem, HeldName, LogFile, OpenMode};
 
 /// The machine's own file system.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct OsFileSystem;
-
-#[derive(Debug)]
-struct OsFile(File);
 
 /// The lock of a `.lock` file: released when the descriptor is closed.
 #[derive(Debug)]
@@ -25,39 +22,17 @@ struct OsLock {
 
 impl DirLock for OsLock {}
 
-impl LogFile for OsFile {
+/// A file that is read or written at once and let go: it keeps its descriptor until then.
+#[derive(Debug)]
+struct OpenFile(Arc<File>);
+
+impl LogFile for OpenFile {
     fn read_at(&self, buf: &mut [u8], position: u64) -> io::Result<usize> {
         self.0.read_at(buf, position)
     }
 
     fn write_all_at(&self, buf: &[u8], position: u64) -> io::Result<()> {
         self.0.write_all_at(buf, position)
-    }
-
-    fn write_all_vectored_at(&self, slices: &mut [IoSlice<'_>], mut position: u64) -> io::Result<()> {
-        let mut rest = slices;
-        IoSlice::advance_slices(&mut rest, 0);
-        while !rest.is_empty() {
-            match rustix::io::pwritev(&self.0, rest, position) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => {
-                    position += written as u64;
-                    IoSlice::advance_slices(&mut rest, written);
-                }
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
-    }
-
-    fn reserve(&self, position: u64, len: u64) {
-        let _ = rustix::fs::fallocate(&self.0, FallocateFlags::KEEP_SIZE, position, len);
-    }
-
-    fn release_reserved(&self, len: u64) -> io::Result<()> {
-        // A truncation to its own length gives back what lies behind the end.
-        self.0.set_len(len)
     }
 
     fn len(&self) -> io::Result<u64> {
@@ -73,9 +48,73 @@ impl LogFile for OsFile {
         self.0.sync_data()
     }
 
-    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.0.as_fd())
+    fn descriptor(&self) -> io::Result<Option<Arc<File>>> {
+        Ok(Some(Arc::clone(&self.0)))
     }
+}
+
+impl LogFile for CachedFile {
+    fn read_at(&self, buf: &mut [u8], position: u64) -> io::Result<usize> {
+        self.with(|file| file.read_at(buf, position))
+    }
+
+    fn write_all_at(&self, buf: &[u8], position: u64) -> io::Result<()> {
+        self.with(|file| file.write_all_at(buf, position))
+    }
+
+    fn write_all_vectored_at(&self, slices: &mut [IoSlice<'_>], position: u64) -> io::Result<()> {
+        self.with(|file| write_all_vectored_at(file, slices, position))
+    }
+
+    fn reserve(&self, position: u64, len: u64) {
+        let reserve =
+            |file: &File| Ok(rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, position, len)?);
+        let _ = self.with(reserve);
+    }
+
+    fn release_reserved(&self, len: u64) -> io::Result<()> {
+        // A truncation to its own length gives back what lies behind the end.
+        self.with(|file| file.set_len(len))
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.with(|file| Ok(file.metadata()?.len()))
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.with(|file| file.set_len(len))
+    }
+
+    /// Syncs what was written through any descriptor of the file; a write that failed is told to the next
+    /// descriptor, if nobody was told before.
+    fn sync(&self) -> io::Result<()> {
+        self.with(File::sync_data)
+    }
+
+    fn descriptor(&self) -> io::Result<Option<Arc<File>>> {
+        self.file().map(Some)
+    }
+
+    fn hold_name(&self) -> Option<HeldName<'_>> {
+        Some(Self::hold_name(self))
+    }
+}
+
+fn write_all_vectored_at(file: &File, slices: &mut [IoSlice<'_>], mut position: u64) -> io::Result<()> {
+    let mut rest = slices;
+    IoSlice::advance_slices(&mut rest, 0);
+    while !rest.is_empty() {
+        match rustix::io::pwritev(file, rest, position) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                position += written as u64;
+                IoSlice::advance_slices(&mut rest, written);
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 impl FileSystem for OsFileSystem {
@@ -87,7 +126,15 @@ impl FileSystem for OsFileSystem {
             OpenMode::ReadWrite => options.write(true).create(true).truncate(false),
             OpenMode::Truncate => options.write(true).create(true).truncate(true),
         };
-        Ok(Arc::new(OsFile(options.open(path)?)))
+        let file = DESCRIPTORS.with_room(|| options.open(path))?;
+        Ok(match mode {
+            OpenMode::ReadWrite => CachedFile::opened(&DESCRIPTORS, path, file),
+            OpenMode::Read | OpenMode::Truncate => Arc::new(OpenFile(Arc::new(file))),
+        })
+    }
+
+    fn open_later(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
+        Ok(CachedFile::closed(&DESCRIPTORS, path))
     }
 
     fn metadata(&self, path: &Path) -> io::Result<Option<FileMetadata>> {
@@ -104,12 +151,14 @@ impl FileSystem for OsFileSystem {
 
     fn list_dir(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
         let mut entries = Vec::new();
-        for entry in fs::read_dir(dir)? {
+        for entry in DESCRIPTORS.with_room(|| fs::read_dir(dir))? {
             let entry = entry?;
             // Kafka writes no name that is not UTF-8, so such a name is not ours.
             if let Ok(name) = entry.file_name().into_string() {
-                // A folder may be a symbolic link to one, hence not `entry.file_type()`.
-                let is_dir = fs::metadata(entry.path()).is_ok_and(|m| m.is_dir());
+                let kind = entry.file_type()?;
+                // A folder may be a symbolic link to one.
+                let is_link_to_dir = || fs::metadata(entry.path()).is_ok_and(|m| m.is_dir());
+                let is_dir = kind.is_dir() || (kind.is_symlink() && is_link_to_dir());
                 entries.push(DirEntry { name, is_dir });
             }
         }
@@ -135,7 +184,12 @@ impl FileSystem for OsFileSystem {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         // A relative name such as `server.properties` has the parent "", which cannot be opened.
         let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
-        File::open(dir)?.sync_all()
+        DESCRIPTORS.with_room(|| File::open(dir))?.sync_all()
+    }
+
+    fn sync_all(&self, dir: &Path) -> io::Result<()> {
+        let dir = DESCRIPTORS.with_room(|| File::open(dir))?;
+        Ok(rustix::fs::syncfs(dir)?)
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn DirLock>>> {

@@ -5,13 +5,13 @@
 //! sync of their folder may be gone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::io::{self, IoSlice};
-use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use super::{DirEntry, DirLock, DiskSpace, FileMetadata, FileSystem, LogFile, OpenMode};
+use super::{DirEntry, DirLock, DiskSpace, FileMetadata, FileSystem, HeldName, LogFile, OpenMode};
 use crate::sync::Mutex;
 
 /// The disk.
@@ -56,8 +56,22 @@ struct Content {
 #[derive(Debug)]
 struct SimFile {
     shared: Arc<Shared>,
-    inode: Arc<Inode>,
+    /// Found by its name when it is first used.
+    inode: OnceLock<Arc<Inode>>,
+    path: Mutex<Box<Path>>,
     writable: bool,
+}
+
+impl SimFile {
+    fn inode(&self) -> io::Result<Arc<Inode>> {
+        let path = self.path.lock();
+        if let Some(inode) = self.inode.get() {
+            return Ok(Arc::clone(inode));
+        }
+        let found = self.shared.disk.lock().files.get(&**path).cloned();
+        let inode = found.ok_or(io::ErrorKind::NotFound)?;
+        Ok(Arc::clone(self.inode.get_or_init(|| inode)))
+    }
 }
 
 #[derive(Debug)]
@@ -218,8 +232,9 @@ impl Disk {
 
 impl LogFile for SimFile {
     fn read_at(&self, buf: &mut [u8], position: u64) -> io::Result<usize> {
+        let inode = self.inode()?;
         self.shared.disk.lock().operation()?;
-        let content = self.inode.content.lock();
+        let content = inode.content.lock();
         let rest = content.bytes.get(position as usize..).unwrap_or_default();
         let len = rest.len().min(buf.len());
         buf[..len].copy_from_slice(&rest[..len]);
@@ -234,10 +249,11 @@ impl LogFile for SimFile {
 
     fn write_all_at(&self, buf: &[u8], position: u64) -> io::Result<()> {
         assert!(self.writable, "a file opened for reading is not written");
+        let inode = self.inode()?;
         let mut disk = self.shared.disk.lock();
         disk.operation()?;
         disk.writes += 1;
-        let mut content = self.inode.content.lock();
+        let mut content = inode.content.lock();
         let end = position as usize + buf.len();
         if content.bytes.len() < end {
             content.bytes.resize(end, 0);
@@ -248,27 +264,33 @@ impl LogFile for SimFile {
     }
 
     fn len(&self) -> io::Result<u64> {
-        Ok(self.inode.content.lock().bytes.len() as u64)
+        Ok(self.inode()?.content.lock().bytes.len() as u64)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         assert!(self.writable, "a file opened for reading is not cut");
+        let inode = self.inode()?;
         self.shared.disk.lock().operation()?;
-        self.inode.content.lock().bytes.resize(len as usize, 0);
+        inode.content.lock().bytes.resize(len as usize, 0);
         Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
+        let inode = self.inode()?;
         let mut disk = self.shared.disk.lock();
         disk.operation()?;
         disk.syncs += 1;
-        let mut content = self.inode.content.lock();
+        let mut content = inode.content.lock();
         content.durable = content.bytes.clone();
         Ok(())
     }
 
-    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
-        None
+    fn descriptor(&self) -> io::Result<Option<Arc<File>>> {
+        Ok(None)
+    }
+
+    fn hold_name(&self) -> Option<HeldName<'_>> {
+        Some(HeldName::new(self.path.lock()))
     }
 }
 
@@ -293,7 +315,13 @@ impl FileSystem for SimFileSystem {
             }
         };
         let writable = mode != OpenMode::Read;
-        Ok(Arc::new(SimFile { shared: Arc::clone(&self.shared), inode, writable }))
+        let (inode, path) = (OnceLock::from(inode), Mutex::new(path.into()));
+        Ok(Arc::new(SimFile { shared: Arc::clone(&self.shared), inode, path, writable }))
+    }
+
+    fn open_later(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
+        let (shared, path) = (Arc::clone(&self.shared), Mutex::new(path.into()));
+        Ok(Arc::new(SimFile { shared, inode: OnceLock::new(), path, writable: true }))
     }
 
     fn metadata(&self, path: &Path) -> io::Result<Option<FileMetadata>> {
@@ -384,6 +412,18 @@ impl FileSystem for SimFileSystem {
             .map(|(p, i)| (p.clone(), Arc::clone(i)))
             .collect();
         disk.durable_names.extend(names);
+        Ok(())
+    }
+
+    fn sync_all(&self, _dir: &Path) -> io::Result<()> {
+        let mut disk = self.shared.disk.lock();
+        disk.operation()?;
+        disk.syncs += 1;
+        for inode in disk.files.values() {
+            let mut content = inode.content.lock();
+            content.durable = content.bytes.clone();
+        }
+        disk.durable_names = disk.files.clone();
         Ok(())
     }
 

@@ -134,9 +134,10 @@ impl<const SIZE: usize> Entries<SIZE> {
         &self.path
     }
 
-    /// The file was renamed.
+    /// The file was renamed. It is opened again, by its new name, when it is written.
     pub(super) fn set_path(&mut self, path: PathBuf) {
         self.path = path;
+        self.file = None;
     }
 
     pub(super) fn close(&mut self) {

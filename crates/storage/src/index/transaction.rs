@@ -140,9 +140,10 @@ impl TransactionIndex {
         &self.path
     }
 
-    /// The file was renamed.
+    /// The file was renamed. It is opened again, by its new name, when it is written.
     pub fn set_path(&mut self, path: PathBuf) {
         self.path = path;
+        self.file = None;
     }
 
     fn truncate(&mut self, entries: usize) -> io::Result<()> {

@@ -1,6 +1,6 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ottla_common::TopicPartition;
 use ottla_common::internal_topics::CLUSTER_METADATA_TOPIC;
@@ -27,6 +27,24 @@ struct Checkpoints {
     recovery_points: BTreeMap<TopicPartition, i64>,
     log_start_offsets: BTreeMap<TopicPartition, i64>,
     high_watermarks: BTreeMap<TopicPartition, i64>,
+}
+
+/// Settings of topics, worked out once for each.
+struct TopicConfigs<'a> {
+    source: &'a (dyn Fn(&str) -> Arc<LogConfig> + Sync),
+    default: Arc<LogConfig>,
+    found: HashMap<Arc<str>, OnceLock<Arc<LogConfig>>>,
+}
+
+impl TopicConfigs<'_> {
+    fn get(&self, topic: &str) -> Arc<LogConfig> {
+        let fresh = || {
+            let config = (self.source)(topic);
+            // Most topics have no settings of their own, and then share one copy.
+            if config == self.default { Arc::clone(&self.default) } else { config }
+        };
+        self.found.get(topic).map_or_else(fresh, |cell| Arc::clone(cell.get_or_init(fresh)))
+    }
 }
 
 impl LogManager {
@@ -63,8 +81,13 @@ impl LogManager {
             high_watermarks: dir.read_checkpoint(&dir.high_watermarks),
         };
         let found = self.find_logs(dir)?;
+        let topic_configs = TopicConfigs {
+            source: topic_config,
+            default: self.default_config(),
+            found: found.iter().map(|found| (Arc::clone(&found.partition.topic), OnceLock::new())).collect(),
+        };
         in_parallel(self.recovery_threads_per_data_dir, &found, |found| {
-            self.load_log(dir, found, &checkpoints, topic_config, is_stray)
+            self.load_log(dir, found, &checkpoints, &topic_configs, is_stray)
         })?;
         dir.set_loaded();
         let (clean, ms) = (dir.had_clean_shutdown(), self.time.now_ms() - started);
@@ -75,16 +98,22 @@ impl LogManager {
     fn find_logs(&self, dir: &LogDir) -> Result<Vec<Found>, LogError> {
         let list = || self.fs.list_dir(dir.path());
         let entries = self.failures.guard(dir.path(), || "cannot list the log directory".to_owned(), list)?;
-        let mut found = Vec::new();
+        let mut found: Vec<Found> = Vec::new();
+        let mut topics: HashSet<Arc<str>> = HashSet::new();
         for entry in entries.into_iter().filter(|e| e.is_dir && e.name != REMOTE_INDEX_CACHE_DIR) {
             let path = dir.path().join(&entry.name);
             // What file systems put into their roots.
             if entry.name == "lost+found" || entry.name.starts_with('.') {
                 continue;
             }
-            let Some((partition, kind)) = parse_log_dir_name(&entry.name) else {
+            let Some((mut partition, kind)) = parse_log_dir_name(&entry.name) else {
                 return Err(LogError::InvalidFolderName(path));
             };
+            // All partitions of a topic share its name.
+            match topics.get(&partition.topic) {
+                Some(topic) => partition.topic = Arc::clone(topic),
+                None => drop(topics.insert(Arc::clone(&partition.topic))),
+            }
             // The metadata log is KRaft's.
             if &*partition.topic != CLUSTER_METADATA_TOPIC {
                 found.push(Found { dir: path, partition, kind });
@@ -98,7 +127,7 @@ impl LogManager {
         dir: &LogDir,
         found: &Found,
         checkpoints: &Checkpoints,
-        topic_config: &(dyn Fn(&str) -> Arc<LogConfig> + Sync),
+        topic_configs: &TopicConfigs<'_>,
         is_stray: &(dyn Fn(&UnifiedLog) -> bool + Sync),
     ) -> Result<(), LogError> {
         let Found { dir: path, partition, kind } = found;
@@ -118,18 +147,19 @@ impl LogManager {
         }
         let checkpoint =
             |map: &BTreeMap<TopicPartition, i64>| map.get(partition).copied().unwrap_or(0).max(0);
-        let log = UnifiedLog::open(UnifiedLogParams {
+        let params = UnifiedLogParams {
             fs: Arc::clone(&self.fs),
             time: Arc::clone(&self.time),
             dir: path.clone(),
-            config: topic_config(&partition.topic),
+            config: topic_configs.get(&partition.topic),
             log_start_offset: checkpoint(&checkpoints.log_start_offsets),
             recovery_point: checkpoint(&checkpoints.recovery_points),
             last_shutdown_clean: dir.had_clean_shutdown(),
             topic_id: None,
             producer_state: self.producer_state,
             failures: Arc::clone(&self.failures),
-        })?;
+        };
+        let log = UnifiedLog::open_or_plan(params, partition)?;
         log.update_high_watermark(LogOffsetMetadata::offset_only(checkpoint(&checkpoints.high_watermarks)));
         if is_stray(&log) {
             log.rename_dir(&log_stray_dir_name(partition, random_id()), true)?;
@@ -145,14 +175,19 @@ impl LogManager {
         kind: LogDirKind,
         log: Arc<UnifiedLog>,
     ) -> Result<(), LogError> {
+        if log.is_unsettled() {
+            self.unsettled.lock().push(Arc::clone(&log));
+        }
         let mut logs = self.logs.write();
         let map = if kind == LogDirKind::Future { &mut logs.future } else { &mut logs.current };
-        let second = log.dir();
+        let second = log.dir().to_path_buf();
         match map.insert(partition.clone(), log) {
             None => Ok(()),
-            Some(previous) => {
-                Err(LogError::Duplicate { partition: partition.to_string(), first: previous.dir(), second })
-            }
+            Some(previous) => Err(LogError::Duplicate {
+                partition: partition.to_string(),
+                first: previous.dir().to_path_buf(),
+                second,
+            }),
         }
     }
 }

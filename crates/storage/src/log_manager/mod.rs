@@ -24,6 +24,7 @@ use crate::unified_log::{UnifiedLog, UnifiedLogParams};
 
 pub use describe::{LogDirDescription, ReplicaDescription};
 use directory::LogDir;
+use periodic::MIN_LOGS_FOR_SYNC_OF_ALL;
 
 /// What must be known to manage logs.
 #[derive(Debug)]
@@ -61,6 +62,10 @@ pub struct LogManager {
     opened_ids: Vec<Uuid>,
     cordoned: RwLock<BTreeSet<PathBuf>>,
     logs: RwLock<Logs>,
+    /// New logs whose folders are still to be made.
+    unsettled: Mutex<Vec<Arc<UnifiedLog>>>,
+    /// Held while that is done: what one thread writes is not what another has synced.
+    settling: Mutex<()>,
     /// One log is made or deleted at a time.
     creation_or_deletion: Mutex<()>,
 }
@@ -112,6 +117,8 @@ impl LogManager {
             configured_dirs,
             cordoned: RwLock::default(),
             logs: RwLock::default(),
+            unsettled: Mutex::default(),
+            settling: Mutex::default(),
             creation_or_deletion: Mutex::default(),
         }))
     }
@@ -179,7 +186,7 @@ impl LogManager {
             return Ok(log);
         }
         let dir = self.choose_dir(directory_id)?;
-        let log = UnifiedLog::open(UnifiedLogParams {
+        let params = UnifiedLogParams {
             fs: Arc::clone(&self.fs),
             time: Arc::clone(&self.time),
             dir: dir.path().join(log_dir_name(partition)),
@@ -190,8 +197,12 @@ impl LogManager {
             topic_id,
             producer_state: self.producer_state,
             failures: Arc::clone(&self.failures),
-        })?;
+        };
+        let log = UnifiedLog::open_or_plan(params, partition)?;
         self.logs.write().current.insert(partition.clone(), Arc::clone(&log));
+        if log.is_unsettled() {
+            self.unsettled.lock().push(Arc::clone(&log));
+        }
         tracing::info!(%partition, dir = %log.dir().display(), "log created");
         Ok(log)
     }
@@ -207,8 +218,12 @@ impl LogManager {
         let logs = self.logs.read();
         let count =
             |dir: &Arc<LogDir>| logs.current.values().filter(|log| log.parent_dir() == dir.path()).count();
-        let free = online.into_iter().filter(|dir| !cordoned.contains(dir.path()));
-        free.min_by_key(count).ok_or(LogError::NoLogDirOnline)
+        let mut free: Vec<_> = online.into_iter().filter(|dir| !cordoned.contains(dir.path())).collect();
+        // Counting looks at all logs, for each that is made: only when there is a choice.
+        if free.len() < 2 {
+            return free.pop().ok_or(LogError::NoLogDirOnline);
+        }
+        free.into_iter().min_by_key(count).ok_or(LogError::NoLogDirOnline)
     }
 
     /// Takes a partition's log out and renames its folder; files go after `file.delete.delay.ms`. Tells
@@ -259,7 +274,7 @@ impl LogManager {
         tracing::info!(%partition, dir = %log.dir().display(), "log is taken out");
         if delete {
             let deadline_ms = self.time.now_ms().saturating_add(log.config().file_delete_delay_ms);
-            let (log_dir, dir) = (log.parent_dir().to_path_buf(), log.dir());
+            let (log_dir, dir) = (log.parent_dir().to_path_buf(), log.dir().to_path_buf());
             let doomed = DoomedDir { log_dir, dir, deadline_ms, log: Some(Arc::clone(&log)) };
             self.logs.write().doomed.push(doomed);
         }
@@ -279,12 +294,17 @@ impl LogManager {
 
     fn shutdown_dir(&self, dir: &LogDir, broker_epoch: i64) -> Result<(), StorageError> {
         let logs = self.logs_in(dir.path());
-        let result: Result<(), StorageError> =
-            in_parallel(self.recovery_threads_per_data_dir, &logs, |log| {
+        let threads = self.recovery_threads_per_data_dir;
+        if logs.iter().filter(|log| log.is_unsynced()).count() < MIN_LOGS_FOR_SYNC_OF_ALL {
+            in_parallel(threads, &logs, |log| {
                 log.flush(true)?;
                 log.close()
-            });
-        result?;
+            })?;
+        } else {
+            in_parallel(threads, &logs, |log| log.close_unsynced())?;
+            self.sync_volume(dir)?;
+            logs.iter().for_each(|log| log.note_synced());
+        }
         self.checkpoint_dir(dir, &logs)?;
         // Without this a directory whose loading was cut short would look complete.
         if dir.is_loaded() {

@@ -9,6 +9,9 @@ use super::{DoomedDir, LogManager, in_parallel};
 use crate::error::StorageError;
 use crate::unified_log::UnifiedLog;
 
+/// With so many logs to be put on disk, one sync of their volume is less work than some syncs for each.
+pub(super) const MIN_LOGS_FOR_SYNC_OF_ALL: usize = 32;
+
 /// What is done from time to time. An error takes a directory offline and is told by
 /// [`LogManager::handle_log_dir_failures`], so nothing is returned here; other directories go on.
 impl LogManager {
@@ -22,22 +25,39 @@ impl LogManager {
         self.delete_expired_logs();
     }
 
-    /// Puts the folders of new logs on disk that had no first append yet: the names of all by one sync of
-    /// each log directory, the files within on some threads, whose syncs the disk can join.
+    /// Makes the folders of new logs that had no first append yet.
     pub(super) fn settle_new_logs(&self) {
-        let new: Vec<Arc<UnifiedLog>> =
-            self.all_logs().into_iter().filter(|log| log.is_unsettled()).collect();
+        let _settling = self.settling.lock();
+        let mut new = std::mem::take(&mut *self.unsettled.lock());
         if new.is_empty() {
             return;
         }
         for dir in self.online_dirs() {
-            let sync = || self.fs.sync_dir(dir.path());
-            self.note(self.failures.guard(dir.path(), || "cannot sync the log directory".to_owned(), sync));
+            let of_dir: Vec<_> = new
+                .extract_if(.., |log| log.parent_dir() == dir.path())
+                .filter(|log| log.is_unsettled())
+                .collect();
+            if of_dir.len() < MIN_LOGS_FOR_SYNC_OF_ALL {
+                for log in of_dir {
+                    self.note(log.settle());
+                }
+                continue;
+            }
+            let write = |log: &Arc<UnifiedLog>| log.write_folder();
+            let written = in_parallel(self.recovery_threads_per_data_dir, &of_dir, write);
+            let synced = written.and_then(|()| self.sync_volume(&dir));
+            if self.note(synced).is_some() {
+                of_dir.iter().for_each(|log| log.note_folder_synced());
+            }
+            // Those whose epoch was told meanwhile are written again.
+            self.unsettled.lock().extend(of_dir.into_iter().filter(|log| log.is_unsettled()));
         }
-        let _ = in_parallel(self.recovery_threads_per_data_dir, &new, |log| {
-            self.note(log.settle());
-            Ok::<(), std::convert::Infallible>(())
-        });
+    }
+
+    /// Puts on disk whatever was written to the directory's volume.
+    pub(super) fn sync_volume(&self, dir: &LogDir) -> Result<(), StorageError> {
+        let sync = || self.fs.sync_all(dir.path());
+        self.failures.guard(dir.path(), || "cannot sync the volume".to_owned(), sync)
     }
 
     /// `log.retention.check.interval.ms`: applies retention. Compacted logs are the cleaner's, but for

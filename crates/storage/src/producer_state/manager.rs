@@ -72,7 +72,7 @@ impl ProducerStateManager {
         Ok(manager)
     }
 
-    /// The producers of a folder that was just made.
+    /// No producers and no snapshots.
     pub(crate) fn empty(fs: Arc<dyn FileSystem>, dir: &Path, config: ProducerStateManagerConfig) -> Self {
         Self {
             fs,
@@ -283,9 +283,14 @@ impl ProducerStateManager {
         self.last_snap_offset = self.latest_snapshot_offset().unwrap_or(log_start_offset);
     }
 
+    /// Whether anything was appended since the last snapshot.
+    pub(crate) fn is_ahead_of_snapshot(&self) -> bool {
+        self.last_map_offset > self.last_snap_offset
+    }
+
     /// Writes `<offset>.snapshot` if anything was appended since the last one. Returns its path.
     pub fn take_snapshot(&mut self, sync: bool) -> io::Result<Option<PathBuf>> {
-        if self.last_map_offset <= self.last_snap_offset {
+        if !self.is_ahead_of_snapshot() {
             return Ok(None);
         }
         let path = producer_snapshot_file(&self.dir, self.last_map_offset);
@@ -302,7 +307,6 @@ impl ProducerStateManager {
     /// Deletes snapshots that belong to no segment, except the last one if it lies behind all segments:
     /// that one was written at the log's end by a clean shutdown.
     pub fn remove_stray_snapshots(&mut self, segment_base_offsets: &[i64]) -> io::Result<()> {
-        self.snapshots = self.list_snapshots()?;
         let strays: Vec<i64> =
             self.snapshots.keys().copied().filter(|o| !segment_base_offsets.contains(o)).collect();
         let last_base = segment_base_offsets.iter().max();
@@ -370,6 +374,13 @@ impl ProducerStateManager {
             self.ongoing_txns.insert(offset, TxnMetadata { producer_id, first_offset, last_offset: None });
         }
         self.producers.insert(producer_id, entry);
+    }
+
+    /// Takes note of the snapshots among the files of the folder.
+    pub(crate) fn find_snapshots<'n>(&mut self, names: impl Iterator<Item = &'n String>) {
+        let snapshots = names.filter(|name| name.ends_with(PRODUCER_SNAPSHOT_FILE_SUFFIX));
+        let found = snapshots.filter_map(|name| Some((offset_of_file(name)?, self.dir.join(name))));
+        self.snapshots = found.collect();
     }
 
     fn list_snapshots(&self) -> io::Result<BTreeMap<i64, PathBuf>> {

@@ -275,11 +275,11 @@ impl UnifiedLog {
 
     fn assign_epochs(&self, records: &StampedRecords) -> Result<(), AppendError> {
         if let Some(epoch) = records.leader_epoch() {
-            return Ok(self.assign_epoch_start_offset(epoch, records.offset_shift())?);
+            return Ok(self.assign_epoch_of_records(epoch, records.offset_shift())?);
         }
         for batch in MemoryRecords::new(records.unstamped().clone()).batches() {
             let batch = batch?;
-            self.assign_epoch_start_offset(batch.partition_leader_epoch(), batch.base_offset())?;
+            self.assign_epoch_of_records(batch.partition_leader_epoch(), batch.base_offset())?;
         }
         Ok(())
     }

@@ -1,6 +1,5 @@
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::{LogState, UnifiedLog};
 use crate::error::StorageError;
@@ -11,7 +10,9 @@ use crate::log_loader::{Rebuild, rebuild_producer_state};
 impl UnifiedLog {
     /// Begins a new segment.
     pub fn roll(&self) -> Result<i64, StorageError> {
-        Ok(self.roll_locked(&mut self.state.lock(), None)?.base_offset())
+        let mut state = self.state.lock();
+        self.settle_locked(&mut state)?;
+        Ok(self.roll_locked(&mut state, None)?.base_offset())
     }
 
     /// Forces all records to disk and moves the recovery point. The active segment is left out unless
@@ -149,13 +150,32 @@ impl UnifiedLog {
 
     /// Leaves the files as Kafka does when it stops in order: with a producer snapshot at the log's end.
     pub fn close(&self) -> Result<(), StorageError> {
+        self.close_files(true)
+    }
+
+    /// The same for a caller that syncs the volume, and then calls [`Self::note_synced`].
+    pub(crate) fn close_unsynced(&self) -> Result<(), StorageError> {
+        self.close_files(false)
+    }
+
+    /// Whether something was appended that is not on disk, or whose producers are not.
+    pub(crate) fn is_unsynced(&self) -> bool {
+        self.local.is_unsynced() || self.state.lock().producers.is_ahead_of_snapshot()
+    }
+
+    /// Everything was synced since the log was closed.
+    pub(crate) fn note_synced(&self) {
+        self.local.note_synced();
+    }
+
+    fn close_files(&self, sync: bool) -> Result<(), StorageError> {
         let mut state = self.state.lock();
         if std::mem::replace(&mut state.closed, true) {
             return Ok(());
         }
         self.settle_locked(&mut state)?;
         self.guard("cannot close", || {
-            state.producers.take_snapshot(true)?;
+            state.producers.take_snapshot(sync)?;
             self.leader_epochs.flush()?;
             self.local.close()
         })
@@ -175,13 +195,13 @@ impl UnifiedLog {
     /// As [`Self::rename_dir`], for a caller that syncs the log directory once for many logs.
     pub(crate) fn rename_dir_unsynced(&self, name: &str, going_away: bool) -> Result<(), StorageError> {
         let mut state = self.state.lock();
-        self.guard("cannot rename the folder", || self.local.rename_dir(name))?;
+        self.guard("cannot rename the folder", || self.rename_folder(name))?;
         let dir = self.local.dir();
         state.producers.update_dir(&dir);
         state.unsynced_snapshots.clear();
         self.leader_epochs.update_dir(Arc::clone(self.local.fs()), &dir);
         if going_away {
-            self.unsettled.store(false, Ordering::Release);
+            self.forget_folder();
             self.leader_epochs.clear();
             state.closed = true;
         }
@@ -192,7 +212,7 @@ impl UnifiedLog {
     pub fn delete(&self) -> Result<(), StorageError> {
         let mut state = self.state.lock();
         state.closed = true;
-        self.unsettled.store(false, Ordering::Release);
+        self.forget_folder();
         self.leader_epochs.clear();
         self.guard("cannot delete the log", || {
             let dir = self.local.dir();

@@ -8,15 +8,16 @@ mod settle;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use ottla_common::time::Time;
 use ottla_common::{TopicPartition, Uuid};
 
-use crate::checkpoint::{EpochEntry, PartitionMetadataFile};
+use crate::checkpoint::{EpochEntry, LEADER_EPOCH_CHECKPOINT_FILE_NAME, PartitionMetadataFile};
 use crate::error::{AppendError, LogError, StorageError};
 use crate::file_records::ScanError;
 use crate::fs::FileSystem;
@@ -24,11 +25,12 @@ use crate::leader_epoch_cache::{LeaderEpochFileCache, OffsetAndEpoch};
 use crate::local_log::LocalLog;
 use crate::log_config::LogConfig;
 use crate::log_dir_failure::LogDirFailureChannel;
-use crate::log_file_names::{LogDirKind, parse_log_dir_name};
+use crate::log_file_names::{FUTURE_DIR_SUFFIX, LOG_FILE_SUFFIX, parse_log_dir_name};
 use crate::log_loader::LogLoader;
 use crate::log_offset::LogOffsetMetadata;
 use crate::producer_state::{ProducerStateManager, ProducerStateManagerConfig, VerificationGuard};
 use crate::sync::{Mutex, RwLock};
+use settle::Folder;
 
 pub use append::LogAppendInfo;
 pub use read::ListOffsetsTimestamp;
@@ -50,8 +52,7 @@ pub struct UnifiedLog {
     state: Mutex<LogState>,
     /// Base offset of the latest segment rolled to: those before are to be flushed.
     flush_up_to: AtomicI64,
-    /// The folder is new, and what belongs into it before the first record is not on disk yet.
-    unsettled: AtomicBool,
+    folder: Folder,
 }
 
 /// What changes together, under the log's lock.
@@ -126,11 +127,22 @@ pub struct ActiveProducer {
 }
 
 impl UnifiedLog {
-    /// Opens a log, recovering it if need be.
+    /// Opens a log, recovering it if need be. A folder that is missing is made.
     pub fn open(params: UnifiedLogParams) -> Result<Arc<Self>, LogError> {
         let name = params.dir.file_name().and_then(|name| name.to_str());
         let partition = name.and_then(parse_log_dir_name).map(|(partition, _)| partition);
         let partition = partition.ok_or_else(|| LogError::InvalidFolderName(params.dir.clone()))?;
+        let log = Self::open_or_plan(params, &partition)?;
+        log.write_folder()?;
+        Ok(log)
+    }
+
+    /// Opens the log of a partition whose folder this is, or begins a new one in memory: its folder is to be
+    /// made by [`Self::write_folder`].
+    pub(crate) fn open_or_plan(
+        params: UnifiedLogParams,
+        partition: &TopicPartition,
+    ) -> Result<Arc<Self>, LogError> {
         let parent_dir = params.dir.parent().unwrap_or(Path::new("")).to_path_buf();
         let context = || format!("cannot load the log of {partition}");
         let failures = Arc::clone(&params.failures);
@@ -143,15 +155,22 @@ impl UnifiedLog {
     }
 
     fn load(params: UnifiedLogParams, partition: TopicPartition, parent_dir: PathBuf) -> io::Result<Self> {
-        let UnifiedLogParams { fs, time, dir, config, .. } = params;
-        let is_new = !fs.exists(&dir)?;
-        let (leader_epochs, mut producers) = if is_new {
-            fs.create_dir_all(&dir)?;
-            let producers = ProducerStateManager::empty(Arc::clone(&fs), &dir, params.producer_state);
-            (LeaderEpochFileCache::empty(Arc::clone(&fs), &dir), producers)
+        let (fs, time) = (Arc::clone(&params.fs), Arc::clone(&params.time));
+        let (dir, config): (Arc<Path>, _) = (params.dir.as_path().into(), Arc::clone(&params.config));
+        let found = file_names(fs.as_ref(), &dir)?;
+        let is_new = found.is_none();
+        let names = found.unwrap_or_default();
+        let mut producers = ProducerStateManager::empty(Arc::clone(&fs), &dir, params.producer_state);
+        let no_epochs = || LeaderEpochFileCache::empty(Arc::clone(&fs), &dir);
+        let leader_epochs = if names.contains(LEADER_EPOCH_CHECKPOINT_FILE_NAME) {
+            match LeaderEpochFileCache::open(Arc::clone(&fs), &dir) {
+                Err(error) if is_torn(&error, &params) && has_no_record(fs.as_ref(), &dir, &names)? => {
+                    no_epochs()
+                }
+                result => result?,
+            }
         } else {
-            let producers = ProducerStateManager::new(Arc::clone(&fs), &dir, params.producer_state)?;
-            (LeaderEpochFileCache::open(Arc::clone(&fs), &dir)?, producers)
+            no_epochs()
         };
         let loader = LogLoader {
             fs: &fs,
@@ -162,9 +181,10 @@ impl UnifiedLog {
             log_start_offset_checkpoint: params.log_start_offset,
             recovery_point_checkpoint: params.recovery_point,
             leader_epochs: &leader_epochs,
+            names,
         };
         let loaded = if is_new { loader.begin()? } else { loader.load(&mut producers)? };
-        leader_epochs.flush()?;
+        leader_epochs.note_loaded();
         let (next, log_start_offset) = (loaded.next_offset, loaded.log_start_offset);
         let local = LocalLog::new(fs, time, partition, dir, config, loaded);
         let marks = Marks {
@@ -173,6 +193,12 @@ impl UnifiedLog {
             first_unstable_offset: None,
         };
         local.update_recovery_point(local.recovery_point().max(log_start_offset.min(next)));
+        // A crash may have come between the making of the folder and its sync.
+        let folder = match (is_new, params.last_shutdown_clean || next > 0) {
+            (true, _) => Folder::planned(),
+            (false, true) => Folder::settled(),
+            (false, false) => Folder::written(),
+        };
         let log = Self {
             local,
             parent_dir,
@@ -182,18 +208,24 @@ impl UnifiedLog {
             marks: RwLock::new(marks),
             state: Mutex::new(LogState { producers, unsynced_snapshots: Vec::new(), closed: false }),
             flush_up_to: AtomicI64::new(0),
-            unsettled: AtomicBool::new(is_new),
+            folder,
         };
         log.update_first_unstable_offset(&mut log.state.lock());
         Ok(log)
     }
 
     fn initialize_topic_id(&self, expected: Option<Uuid>) -> Result<(), LogError> {
-        if self.is_unsettled() {
+        if !self.has_folder() {
             *self.topic_id.write() = expected;
             return Ok(());
         }
-        let found = self.guard("cannot read partition.metadata", || self.partition_metadata_file().read())?;
+        let found = self.guard("cannot read partition.metadata", || {
+            match self.partition_metadata_file().read() {
+                // The file of a folder that was not synced yet; whose it is will be told again.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData && self.is_unsettled() => Ok(None),
+                result => result,
+            }
+        })?;
         *self.topic_id.write() = found;
         expected.map_or(Ok(()), |expected| self.assign_topic_id(expected))
     }
@@ -210,6 +242,7 @@ impl UnifiedLog {
             Some(_) => Ok(()),
             None if self.is_unsettled() => {
                 *current = Some(topic_id);
+                self.plan_folder_again();
                 Ok(())
             }
             None => {
@@ -235,6 +268,32 @@ impl UnifiedLog {
     }
 }
 
+/// Whether a file may be without its content because of a crash before the folder of a new log was synced.
+fn is_torn(error: &io::Error, params: &UnifiedLogParams) -> bool {
+    error.kind() == io::ErrorKind::InvalidData && !params.last_shutdown_clean
+}
+
+/// Whether no segment of a folder has anything in it.
+fn has_no_record(fs: &dyn FileSystem, dir: &Path, names: &BTreeSet<String>) -> io::Result<bool> {
+    for name in names.iter().filter(|name| name.ends_with(LOG_FILE_SUFFIX)) {
+        if fs.metadata(&dir.join(name))?.is_some_and(|file| file.len > 0) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Names of the files in a folder; `None` if there is no folder.
+fn file_names(fs: &dyn FileSystem, dir: &Path) -> io::Result<Option<BTreeSet<String>>> {
+    match fs.list_dir(dir) {
+        Ok(entries) => {
+            Ok(Some(entries.into_iter().filter(|entry| !entry.is_dir).map(|entry| entry.name).collect()))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Who it is and what is set.
 impl UnifiedLog {
     /// The partition.
@@ -248,7 +307,7 @@ impl UnifiedLog {
     }
 
     /// The partition's folder.
-    pub fn dir(&self) -> PathBuf {
+    pub fn dir(&self) -> Arc<Path> {
         self.local.dir()
     }
 
@@ -259,9 +318,8 @@ impl UnifiedLog {
 
     /// Whether this is a copy that will replace the current log.
     pub fn is_future(&self) -> bool {
-        let dir = self.local.dir();
-        let name = dir.file_name().and_then(|name| name.to_str());
-        name.and_then(parse_log_dir_name).is_some_and(|(_, kind)| kind == LogDirKind::Future)
+        // The name of any other folder of a log ends with a number.
+        self.local.dir().as_os_str().as_encoded_bytes().ends_with(FUTURE_DIR_SUFFIX.as_bytes())
     }
 
     /// The settings in force.
@@ -492,15 +550,17 @@ impl UnifiedLog {
         self.leader_epochs.entries()
     }
 
-    /// Notes that an epoch begins: what a new leader does before its first append.
-    pub fn assign_epoch_start_offset(&self, epoch: i32, start_offset: i64) -> Result<(), StorageError> {
-        if self.is_unsettled() {
-            let _state = self.state.lock();
-            if self.is_unsettled() {
-                self.leader_epochs.assign_in_memory(epoch, start_offset);
-                return Ok(());
-            }
+    /// Notes that an epoch begins: what a new leader does before its first append. The disk learns of it with
+    /// the first record, so that the leader of thousands of partitions need not wait for it.
+    pub fn assign_epoch_start_offset(&self, epoch: i32, start_offset: i64) {
+        let _state = self.state.lock();
+        if self.leader_epochs.assign_in_memory(epoch, start_offset) && self.is_unsettled() {
+            self.plan_folder_again();
         }
+    }
+
+    /// Puts the epoch of records on disk that are about to be appended.
+    fn assign_epoch_of_records(&self, epoch: i32, start_offset: i64) -> Result<(), StorageError> {
         let assign = || self.leader_epochs.assign(epoch, start_offset);
         self.guard("cannot write the leader epoch checkpoint", assign).map(drop)
     }

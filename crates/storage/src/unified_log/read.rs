@@ -66,9 +66,15 @@ impl UnifiedLog {
     }
 
     /// Aborted transactions with records in `[start_offset, upper_bound)`.
-    pub fn collect_aborted_transactions(&self, start_offset: i64, upper_bound: i64) -> Vec<AbortedTxn> {
-        let Some(segment) = self.local.floor_segment(start_offset) else { return Vec::new() };
-        self.local.collect_aborted_transactions(start_offset, upper_bound, segment.base_offset())
+    pub fn collect_aborted_transactions(
+        &self,
+        start_offset: i64,
+        upper_bound: i64,
+    ) -> Result<Vec<AbortedTxn>, ReadError> {
+        let Some(segment) = self.local.floor_segment(start_offset) else { return Ok(Vec::new()) };
+        let collect =
+            || self.local.collect_aborted_transactions(start_offset, upper_bound, segment.base_offset());
+        collect().map_err(|error| self.read_error(error.into()))
     }
 
     /// The first record not earlier than a time, or what a special timestamp asks for. `None` if there is

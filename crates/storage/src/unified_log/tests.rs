@@ -192,7 +192,7 @@ fn open_transactions_hold_read_committed_back() {
     assert_eq!(aborted.len(), 1);
     let txn = aborted[0];
     assert_eq!((txn.producer_id, txn.first_offset, txn.last_offset, txn.last_stable_offset), (5, 1, 4, 3));
-    assert_eq!(log.collect_aborted_transactions(0, 6), aborted);
+    assert_eq!(log.collect_aborted_transactions(0, 6).unwrap(), aborted);
     assert!(log.read(0, 100, FetchIsolation::LogEnd, true).unwrap().aborted_transactions.is_none());
 }
 
@@ -207,7 +207,7 @@ fn transactions_survive_recovery() {
     }
     append(&log, transactional(7, 0, 0, 1));
     replicate_all(&log);
-    let expected = log.collect_aborted_transactions(0, 100);
+    let expected = log.collect_aborted_transactions(0, 100).unwrap();
     assert_eq!(expected.len(), 3);
     log.flush(true).unwrap();
     // No clean close: everything is rebuilt from the log.
@@ -215,7 +215,7 @@ fn transactions_survive_recovery() {
         bench.disk.remove_file(&Path::new(DIR).join(name)).unwrap();
     }
     let again = bench.open();
-    assert_eq!(again.collect_aborted_transactions(0, 100), expected);
+    assert_eq!(again.collect_aborted_transactions(0, 100).unwrap(), expected);
     replicate_all(&again);
     assert_eq!(again.last_stable_offset(), 18);
     assert!(again.has_ongoing_transaction(7, 0));
