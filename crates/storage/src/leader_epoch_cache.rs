@@ -212,6 +212,8 @@ impl State {
             }
             self.epochs.pop();
         }
+        // Most logs have one entry for good.
+        self.epochs.reserve_exact(1);
         self.epochs.push(EpochEntry { epoch, start_offset });
         let sorted = self.epochs.is_sorted_by(|a, b| a.epoch < b.epoch && a.start_offset <= b.start_offset);
         assert!(sorted, "EPOCH-CACHE-SORTED");

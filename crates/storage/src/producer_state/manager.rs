@@ -50,7 +50,7 @@ struct TxnMetadata {
 #[derive(Debug)]
 pub struct ProducerStateManager {
     fs: Arc<dyn FileSystem>,
-    dir: PathBuf,
+    dir: Arc<Path>,
     config: ProducerStateManagerConfig,
     producers: HashMap<i64, ProducerStateEntry>,
     verification_states: HashMap<i64, VerificationStateEntry>,
@@ -67,16 +67,20 @@ pub struct ProducerStateManager {
 impl ProducerStateManager {
     /// No producers yet; finds the snapshot files of the folder.
     pub fn new(fs: Arc<dyn FileSystem>, dir: &Path, config: ProducerStateManagerConfig) -> io::Result<Self> {
-        let mut manager = Self::empty(fs, dir, config);
+        let mut manager = Self::empty(fs, &dir.into(), config);
         manager.snapshots = manager.list_snapshots()?;
         Ok(manager)
     }
 
     /// No producers and no snapshots.
-    pub(crate) fn empty(fs: Arc<dyn FileSystem>, dir: &Path, config: ProducerStateManagerConfig) -> Self {
+    pub(crate) fn empty(
+        fs: Arc<dyn FileSystem>,
+        dir: &Arc<Path>,
+        config: ProducerStateManagerConfig,
+    ) -> Self {
         Self {
             fs,
-            dir: dir.to_path_buf(),
+            dir: Arc::clone(dir),
             config,
             producers: HashMap::new(),
             verification_states: HashMap::new(),
@@ -335,8 +339,8 @@ impl ProducerStateManager {
     }
 
     /// The folder was renamed.
-    pub fn update_dir(&mut self, dir: &Path) {
-        self.dir = dir.to_path_buf();
+    pub fn update_dir(&mut self, dir: &Arc<Path>) {
+        self.dir = Arc::clone(dir);
         for (offset, path) in &mut self.snapshots {
             *path = producer_snapshot_file(dir, *offset);
         }

@@ -8,6 +8,15 @@ use crate::FetchIsolation;
 use crate::fs::FileSystem;
 use crate::test_support::*;
 
+/// A broker has a hundred thousand idle partitions: each of these structures is there once for every one.
+#[test]
+fn an_idle_log_is_small() {
+    let log = size_of::<UnifiedLog>();
+    let segment = size_of::<crate::log_segment::LogSegment>();
+    println!("UnifiedLog {log}, LogSegment {segment}");
+    assert!(log <= 1024 && segment <= 320, "UnifiedLog {log}, LogSegment {segment}");
+}
+
 #[test]
 fn what_is_appended_is_read() {
     let bench = Bench::new();
