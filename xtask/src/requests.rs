@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::process::await_some;
+use crate::process::{await_some, await_true};
 use crate::wire::{Answer, Body, Client};
 
 /// Errors after which the same request is worth another try while a server settles.
@@ -34,6 +34,8 @@ pub struct Fetched {
 impl Client {
     /// Creates a topic and waits until its partitions have leaders.
     pub fn create_topic(&mut self, name: &str, partitions: i32, configs: &[(&str, &str)]) -> Result<()> {
+        // A server answers a moment before its broker may lead anything.
+        await_true("a broker that is not fenced", SETTLE, || Ok(self.live_brokers()? > 0))?;
         let mut body =
             Body::default().i32(1).string(name).i32(partitions).i16(1).i32(0).i32(configs.len() as i32);
         for (key, value) in configs {
@@ -50,6 +52,13 @@ impl Client {
         await_some(&format!("leaders of {name}"), SETTLE, || {
             Ok(self.leaders(name)?.filter(|leaders| leaders.len() as i32 == partitions).map(|_| ()))
         })
+    }
+
+    /// How many brokers Metadata names.
+    fn live_brokers(&mut self) -> Result<i32> {
+        let mut answer = self.call(3, 4, Body::default().i32(0).i8(0))?;
+        answer.i32()?;
+        answer.i32()
     }
 
     /// The leaders of a topic's partitions, when all are known.
