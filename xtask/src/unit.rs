@@ -7,15 +7,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 
 use crate::options::Options;
-use crate::paths;
 use crate::report::Report;
 use crate::server::{Node, Quorum, Side};
 use crate::setup::Parts;
+use crate::{paths, process};
 
 /// Runs all of cargo's tests.
 pub fn run(report: &mut Report) -> Result<()> {
     let mut command = cargo_test(&["--no-fail-fast"]);
-    if paths::jars().is_dir() {
+    if paths::jars().is_dir() && process::available("java") {
         // With Kafka's own classes at hand, the codecs are held against them, too.
         command.env("OTTLA_KAFKA_CLASSPATH", paths::jars().join("*"));
     }
