@@ -11,6 +11,8 @@ use bytes::Bytes;
 
 /// Answers are forgotten when they are more than this together.
 const BYTES_MAX: usize = 4 << 20;
+/// A longer request is not looked for: to find it, all of it would be hashed while others wait.
+const QUESTION_BYTES_MAX: usize = 64 << 10;
 
 /// Encoded answers to Metadata.
 #[derive(Debug, Default)]
@@ -40,6 +42,9 @@ impl ResponseCache {
     /// The answer, or the generation with which to bring one.
     pub fn get(&self, question: &Question) -> Result<Bytes, u64> {
         let state = self.lock();
+        if question.body.len() > QUESTION_BYTES_MAX {
+            return Err(state.generation);
+        }
         state.answers.get(question).cloned().ok_or(state.generation)
     }
 
@@ -47,7 +52,8 @@ impl ResponseCache {
     pub fn put(&self, generation: u64, question: Question, answer: Bytes) {
         let size = question.body.len() + answer.len();
         let mut state = self.lock();
-        if state.generation != generation || size > BYTES_MAX / 4 {
+        let too_large = question.body.len() > QUESTION_BYTES_MAX || size > BYTES_MAX / 4;
+        if state.generation != generation || too_large {
             return;
         }
         if state.bytes + size > BYTES_MAX {
@@ -105,6 +111,15 @@ mod tests {
         cache.invalidate();
         cache.put(generation, question(b"a"), Bytes::from_static(b"old"));
         assert!(cache.get(&question(b"a")).is_err());
+    }
+
+    #[test]
+    fn a_long_request_is_not_kept() {
+        let cache = ResponseCache::default();
+        let long = Question { body: vec![0; QUESTION_BYTES_MAX + 1].into(), ..question(b"") };
+        let generation = cache.get(&long).unwrap_err();
+        cache.put(generation, long, Bytes::from_static(b"answer"));
+        assert!(cache.lock().answers.is_empty());
     }
 
     #[test]
