@@ -13,6 +13,7 @@ pub mod config_schema;
 mod configuration_control;
 mod feature_control;
 pub mod partition_change_builder;
+mod partition_index;
 pub mod placement;
 mod producer_id_control;
 mod quorum_controller;

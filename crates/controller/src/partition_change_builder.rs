@@ -73,12 +73,12 @@ impl<'a> PartitionChangeBuilder<'a> {
     pub fn new(context: PartitionChangeContext<'a>) -> Self {
         let partition = context.partition;
         Self {
-            target_isr: partition.isr.clone(),
-            target_replicas: partition.replicas.clone(),
-            target_removing: partition.removing_replicas.clone(),
-            target_adding: partition.adding_replicas.clone(),
-            target_elr: partition.elr.clone(),
-            target_last_known_elr: partition.last_known_elr.clone(),
+            target_isr: partition.isr.to_vec(),
+            target_replicas: partition.replicas.to_vec(),
+            target_removing: partition.removing_replicas.to_vec(),
+            target_adding: partition.adding_replicas.to_vec(),
+            target_elr: partition.elr.to_vec(),
+            target_last_known_elr: partition.last_known_elr.to_vec(),
             target_directories: std::iter::zip(&partition.replicas, &partition.directories)
                 .map(|(replica, dir)| (*replica, *dir))
                 .collect(),
@@ -187,7 +187,7 @@ impl<'a> PartitionChangeBuilder<'a> {
         // Who leaves an ISR below min.insync.replicas still has every committed record: nothing more can
         // be committed until the ISR is large enough again.
         let mut candidates = self.target_elr.clone();
-        candidates.extend(&self.context.partition.isr);
+        candidates.extend(self.context.partition.isr.iter());
         candidates.sort_unstable();
         candidates.dedup();
         let outside = |id: &i32| !self.target_isr.contains(id);
@@ -318,7 +318,7 @@ impl<'a> PartitionChangeBuilder<'a> {
                     known.unwrap_or_else(|| (self.context.default_dir)(*id))
                 };
                 let directories: Vec<Uuid> = self.target_replicas.iter().map(directory).collect();
-                if directories != partition.directories {
+                if *directories != *partition.directories {
                     record.directories = Some(directories);
                 }
             }

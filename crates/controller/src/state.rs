@@ -7,6 +7,8 @@ use ottla_metadata::image::PersistentMap;
 use ottla_metadata::{MetadataImage, MetadataVersion, PartitionRegistration, ReplayError, TopicImage};
 use ottla_protocol::records::metadata::MetadataRecord;
 
+use crate::partition_index::PartitionIndex;
+
 /// Everything the records say, plus the look-ups that deciding needs. Clones are cheap.
 #[derive(Debug, Clone, Default)]
 pub struct ControllerState {
@@ -15,8 +17,12 @@ pub struct ControllerState {
     topics_with_collision_chars: PersistentMap<String, PersistentMap<Arc<str>, ()>>,
     /// Offset of each broker's newest RegisterBrokerRecord: the broker may be unfenced when it has read it.
     register_broker_record_offsets: PersistentMap<i32, i64>,
+    index: PartitionIndex,
     transaction: Option<Arc<OpenTransaction>>,
 }
+
+/// A partition, with its topic and its index.
+pub type Partition<'a> = (&'a TopicImage, i32, &'a Arc<PartitionRegistration>);
 
 /// A metadata transaction that has begun (KIP-868), and the state to go back to if it is aborted.
 #[derive(Debug)]
@@ -59,11 +65,28 @@ impl ControllerState {
         self.image.cluster.broker(broker_id).is_some_and(|broker| broker.is_active())
     }
 
-    /// Every partition of every topic.
-    pub fn partitions(&self) -> impl Iterator<Item = (&TopicImage, i32, &Arc<PartitionRegistration>)> {
-        self.image
-            .topics
-            .iter()
+    /// Partitions of which the broker has a replica.
+    pub fn partitions_of(&self, broker: i32) -> impl Iterator<Item = Partition<'_>> {
+        // One that left the replicas may still be named elsewhere; such a partition counts, too.
+        let names = move |(_, _, p): &Partition<'_>| {
+            p.is_replica(broker) || p.leader == broker || p.isr.contains(&broker) || p.elr.contains(&broker)
+        };
+        self.partitions_in(self.index.of_broker(broker)).filter(names)
+    }
+
+    /// Partitions that nobody leads.
+    pub fn leaderless_partitions(&self) -> impl Iterator<Item = Partition<'_>> {
+        self.partitions_in(self.index.leaderless()).filter(|(_, _, p)| !p.has_leader())
+    }
+
+    /// Partitions that their preferred replica does not lead.
+    pub fn imbalanced_partitions(&self) -> impl Iterator<Item = Partition<'_>> {
+        self.partitions_in(self.index.imbalanced()).filter(|(_, _, p)| !p.has_preferred_leader())
+    }
+
+    fn partitions_in(&self, topics: impl Iterator<Item = Uuid>) -> impl Iterator<Item = Partition<'_>> {
+        topics
+            .filter_map(|id| self.image.topics.topic(id))
             .flat_map(|topic| topic.partitions.iter().map(move |(index, p)| (topic, *index, p)))
     }
 
@@ -101,10 +124,31 @@ impl ControllerState {
                 if let Some(name) = self.image.topics.topic_name(r.topic_id).cloned() {
                     self.note_name(&name, false);
                 }
+                self.index.forget(r.topic_id);
+            }
+            MetadataRecord::PartitionRecord(r) => {
+                return self.replay_partition(record, r.topic_id, r.partition_id);
+            }
+            MetadataRecord::PartitionChangeRecord(r) => {
+                return self.replay_partition(record, r.topic_id, r.partition_id);
             }
             _ => {}
         }
         self.image.replay(record)
+    }
+
+    fn replay_partition(
+        &mut self,
+        record: &MetadataRecord,
+        topic: Uuid,
+        partition: i32,
+    ) -> Result<(), ReplayError> {
+        let before = self.image.topics.partition(topic, partition).cloned();
+        self.image.replay(record)?;
+        if let Some(after) = self.image.topics.partition(topic, partition) {
+            self.index.note(topic, before.as_deref(), after);
+        }
+        Ok(())
     }
 
     fn begin_transaction(&mut self, start_offset: i64) -> Result<(), ReplayError> {

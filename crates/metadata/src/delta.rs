@@ -9,13 +9,14 @@ use ottla_protocol::records::metadata::MetadataRecord;
 use crate::feature::MetadataVersion;
 use crate::image::MetadataProvenance;
 use crate::image::{
-    ClientQuotaEntity, ConfigResource, ConfigResourceType, MetadataImage, ReplayError, TopicImage,
+    ClientQuotaEntity, ConfigResource, ConfigResourceType, MetadataImage, ProducerIdsImage, ReplayError,
+    TopicImage,
 };
 use crate::partition_registration::PartitionRegistration;
 
 /// The changes that lead from a base image to the next one. A change is recorded when a record touched
 /// the thing, even if the value is the same as before; compare the two images where that matters.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MetadataDelta {
     base: Arc<MetadataImage>,
     next: MetadataImage,
@@ -45,7 +46,7 @@ pub struct MetadataDelta {
 }
 
 /// What happened to topics.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct TopicsDelta {
     /// Indexes of the partitions that were made or changed, by topic. Deleted topics are not in here.
     pub changed: BTreeMap<Uuid, BTreeSet<i32>>,
@@ -92,6 +93,26 @@ impl MetadataDelta {
     /// [`Self::finish_snapshot`] after the last.
     pub fn for_snapshot(base: Arc<MetadataImage>) -> Self {
         Self::start(base, MetadataImage::default(), true)
+    }
+
+    /// The delta that leads from nothing to an image, as a snapshot of it would.
+    pub fn from_nothing(image: &MetadataImage) -> Self {
+        let mut delta = Self::start(Arc::default(), image.clone(), true);
+        delta.metadata_version_change = Some(image.features.metadata_version_or_minimum());
+        delta.changed_features.extend(image.features.finalized_versions.keys().cloned());
+        delta.changed_brokers.extend(image.cluster.brokers.keys());
+        delta.changed_controllers.extend(image.cluster.controllers.keys());
+        for topic in image.topics.iter() {
+            delta.topics.changed.insert(topic.id, topic.partitions.keys().copied().collect());
+            delta.topics.created.insert(topic.id);
+        }
+        delta.changed_configs.extend(image.configs.resources.keys().cloned());
+        delta.changed_client_quotas.extend(image.client_quotas.entities.keys().cloned());
+        delta.producer_ids_changed = image.producer_ids != ProducerIdsImage::default();
+        delta.changed_acls.extend(image.acls.keys());
+        delta.changed_scram.extend(image.scram.keys().cloned());
+        delta.changed_delegation_tokens.extend(image.delegation_tokens.keys().cloned());
+        delta
     }
 
     fn start(base: Arc<MetadataImage>, next: MetadataImage, is_snapshot: bool) -> Self {

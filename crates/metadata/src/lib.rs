@@ -13,6 +13,7 @@ pub mod loader;
 pub mod partition_registration;
 pub mod record;
 pub mod registration;
+pub mod replica_list;
 pub mod snapshot_policy;
 
 pub use bootstrap::{BootstrapError, BootstrapMetadata};

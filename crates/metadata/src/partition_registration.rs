@@ -5,6 +5,7 @@ use ottla_protocol::records::metadata::{PartitionChangeRecord, PartitionRecord};
 
 use crate::image::ImageWriterOptions;
 use crate::record::ApiMessageAndVersion;
+use crate::replica_list::{RareReplicaList, ReplicaList};
 
 /// Leader id that means "nobody".
 pub const NO_LEADER: i32 = -1;
@@ -46,19 +47,19 @@ impl LeaderRecoveryState {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PartitionRegistration {
     /// Brokers that keep the partition, the preferred leader first.
-    pub replicas: Vec<i32>,
+    pub replicas: ReplicaList,
     /// Directory of each replica, in the order of `replicas`.
-    pub directories: Vec<Uuid>,
+    pub directories: Box<[Uuid]>,
     /// In-sync replicas.
-    pub isr: Vec<i32>,
+    pub isr: ReplicaList,
     /// Replicas that a reassignment is removing.
-    pub removing_replicas: Vec<i32>,
+    pub removing_replicas: RareReplicaList,
     /// Replicas that a reassignment is adding.
-    pub adding_replicas: Vec<i32>,
+    pub adding_replicas: RareReplicaList,
     /// Eligible leader replicas: out of the ISR, yet known to have every committed record (KIP-966).
-    pub elr: Vec<i32>,
+    pub elr: RareReplicaList,
     /// The last leaders known before the ELR went empty (KIP-966).
-    pub last_known_elr: Vec<i32>,
+    pub last_known_elr: RareReplicaList,
     /// Broker that leads, or [`NO_LEADER`].
     pub leader: i32,
     /// Whether the leader is recovering from an unclean election.
@@ -85,15 +86,15 @@ pub enum InvalidPartitionRecord {
     RecoveryState(i8),
 }
 
-fn check_directories(replicas: usize, directories: Vec<Uuid>) -> Result<Vec<Uuid>, InvalidPartitionRecord> {
+fn check_directories(replicas: usize, directories: &[Uuid]) -> Result<Box<[Uuid]>, InvalidPartitionRecord> {
     // Records from before KIP-858 have no directories: every replica then reads "migrating".
     if directories.iter().all(|dir| *dir == Uuid::MIGRATING_DIR) {
-        return Ok(vec![Uuid::MIGRATING_DIR; replicas]);
+        return Ok(vec![Uuid::MIGRATING_DIR; replicas].into());
     }
     if directories.len() != replicas {
         return Err(InvalidPartitionRecord::Directories { replicas, directories: directories.len() });
     }
-    Ok(directories)
+    Ok(directories.into())
 }
 
 fn recovery_state(value: i8) -> Result<LeaderRecoveryState, InvalidPartitionRecord> {
@@ -104,13 +105,13 @@ impl PartitionRegistration {
     /// The partition as a PartitionRecord says it is.
     pub fn from_record(record: &PartitionRecord) -> Result<Self, InvalidPartitionRecord> {
         Ok(Self {
-            directories: check_directories(record.replicas.len(), record.directories.clone())?,
-            replicas: record.replicas.clone(),
-            isr: record.isr.clone(),
-            removing_replicas: record.removing_replicas.clone(),
-            adding_replicas: record.adding_replicas.clone(),
-            elr: record.eligible_leader_replicas.clone().unwrap_or_default(),
-            last_known_elr: record.last_known_elr.clone().unwrap_or_default(),
+            directories: check_directories(record.replicas.len(), &record.directories)?,
+            replicas: record.replicas.as_slice().into(),
+            isr: record.isr.as_slice().into(),
+            removing_replicas: record.removing_replicas.as_slice().into(),
+            adding_replicas: record.adding_replicas.as_slice().into(),
+            elr: record.eligible_leader_replicas.as_deref().unwrap_or_default().into(),
+            last_known_elr: record.last_known_elr.as_deref().unwrap_or_default().into(),
             leader: record.leader,
             leader_recovery_state: recovery_state(record.leader_recovery_state)?,
             leader_epoch: record.leader_epoch,
@@ -121,9 +122,11 @@ impl PartitionRegistration {
     /// The partition after a change. Fields the record leaves out stay; the partition epoch always grows,
     /// the leader epoch grows whenever the record names a leader, even the same one.
     pub fn merge(&self, change: &PartitionChangeRecord) -> Result<Self, InvalidPartitionRecord> {
-        let pick = |new: &Option<Vec<i32>>, old: &Vec<i32>| new.clone().unwrap_or_else(|| old.clone());
+        fn pick<T: Clone + for<'a> From<&'a [i32]>>(new: &Option<Vec<i32>>, old: &T) -> T {
+            new.as_deref().map_or_else(|| old.clone(), T::from)
+        }
         let replicas = pick(&change.replicas, &self.replicas);
-        let directories = change.directories.clone().unwrap_or_else(|| self.directories.clone());
+        let directories = change.directories.as_deref().unwrap_or(&self.directories);
         let leader_changes = change.leader != NO_LEADER_CHANGE;
         Ok(Self {
             directories: check_directories(replicas.len(), directories)?,
@@ -150,19 +153,19 @@ impl PartitionRegistration {
         partition_id: i32,
         options: &ImageWriterOptions,
     ) -> ApiMessageAndVersion {
-        let optional = |list: &Vec<i32>| (options.elr_enabled && !list.is_empty()).then(|| list.clone());
+        let optional = |list: &[i32]| (options.elr_enabled && !list.is_empty()).then(|| list.to_vec());
         let directories = if options.metadata_version.is_directory_assignment_supported() {
-            self.directories.clone()
+            self.directories.to_vec()
         } else {
             Vec::new()
         };
         let record = PartitionRecord {
             partition_id,
             topic_id,
-            replicas: self.replicas.clone(),
-            isr: self.isr.clone(),
-            removing_replicas: self.removing_replicas.clone(),
-            adding_replicas: self.adding_replicas.clone(),
+            replicas: self.replicas.to_vec(),
+            isr: self.isr.to_vec(),
+            removing_replicas: self.removing_replicas.to_vec(),
+            adding_replicas: self.adding_replicas.to_vec(),
             leader: self.leader,
             leader_recovery_state: self.leader_recovery_state.value(),
             leader_epoch: self.leader_epoch,
@@ -213,13 +216,13 @@ mod tests {
 
     fn partition() -> PartitionRegistration {
         PartitionRegistration {
-            replicas: vec![1, 2, 3],
-            directories: vec![Uuid::from_u128(101), Uuid::from_u128(102), Uuid::from_u128(103)],
-            isr: vec![1, 2],
+            replicas: vec![1, 2, 3].into(),
+            directories: [101, 102, 103].map(Uuid::from_u128).into(),
+            isr: vec![1, 2].into(),
             leader: 1,
             leader_epoch: 4,
             partition_epoch: 9,
-            elr: vec![3],
+            elr: vec![3].into(),
             ..Default::default()
         }
     }
@@ -228,7 +231,7 @@ mod tests {
     fn a_change_touches_only_what_it_names() {
         let change = PartitionChangeRecord { isr: Some(vec![1]), ..Default::default() };
         let merged = partition().merge(&change).unwrap();
-        assert_eq!(merged, PartitionRegistration { isr: vec![1], partition_epoch: 10, ..partition() });
+        assert_eq!(merged, PartitionRegistration { isr: vec![1].into(), partition_epoch: 10, ..partition() });
         let change = PartitionChangeRecord { leader: 1, ..Default::default() };
         assert_eq!(partition().merge(&change).unwrap().leader_epoch, 5);
     }
@@ -239,8 +242,14 @@ mod tests {
         assert!(partition().merge(&change).is_err());
         let record = PartitionRecord { replicas: vec![1, 2], ..Default::default() };
         let read = PartitionRegistration::from_record(&record).unwrap();
-        assert_eq!(read.directories, vec![Uuid::MIGRATING_DIR; 2]);
+        assert_eq!(*read.directories, [Uuid::MIGRATING_DIR; 2]);
         assert_eq!(read.directory(2), Some(Uuid::MIGRATING_DIR));
         assert_eq!(read.directory(7), None);
+    }
+
+    #[test]
+    fn a_partition_is_small() {
+        // A cluster has hundreds of thousands; with the counts of its `Arc` it fits 112 bytes.
+        assert_eq!(size_of::<PartitionRegistration>(), 96);
     }
 }

@@ -86,7 +86,7 @@ impl Partition {
             let mut role = self.role_mut();
             let led_before = matches!(&*role, PartitionRole::Leader { epoch: e, .. } if *e == epoch);
             *role = if leads {
-                PartitionRole::Leader { epoch, isr: registration.isr.clone() }
+                PartitionRole::Leader { epoch, isr: registration.isr.to_vec() }
             } else {
                 PartitionRole::Follower { epoch }
             };

@@ -123,10 +123,10 @@ fn describe_partition(
         partition_index: index,
         leader_id: leader.unwrap_or(-1),
         leader_epoch: partition.leader_epoch,
-        replica_nodes: partition.replicas.clone(),
-        isr_nodes: partition.isr.clone(),
-        eligible_leader_replicas: Some(partition.elr.clone()),
-        last_known_elr: Some(partition.last_known_elr.clone()),
+        replica_nodes: partition.replicas.to_vec(),
+        isr_nodes: partition.isr.to_vec(),
+        eligible_leader_replicas: Some(partition.elr.to_vec()),
+        last_known_elr: Some(partition.last_known_elr.to_vec()),
         offline_replicas: offline_replicas(image, partition, listener),
         ..Default::default()
     }

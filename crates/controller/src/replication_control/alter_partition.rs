@@ -82,7 +82,7 @@ impl QuorumController {
             error_code: ErrorCode::None.code(),
             leader_id: after.leader,
             leader_epoch: after.leader_epoch,
-            isr: after.isr,
+            isr: after.isr.to_vec(),
             leader_recovery_state: after.leader_recovery_state.value(),
             partition_epoch: after.partition_epoch,
             ..Default::default()

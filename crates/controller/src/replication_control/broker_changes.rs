@@ -1,12 +1,11 @@
 //! What becomes of partitions when a broker comes, goes, or loses a directory.
 
-use std::sync::Arc;
-
 use ottla_common::Uuid;
-use ottla_metadata::{ApiMessageAndVersion, NO_LEADER, PartitionRegistration, TopicImage};
+use ottla_metadata::{ApiMessageAndVersion, NO_LEADER, PartitionRegistration};
 use ottla_protocol::records::metadata::{BrokerRegistrationChangeRecord, UnregisterBrokerRecord};
 
 use crate::quorum_controller::QuorumController;
+use crate::state::Partition;
 
 const FENCE: i8 = 1;
 const UNFENCE: i8 = -1;
@@ -26,8 +25,6 @@ struct BrokerChange {
 impl BrokerChange {
     const NOBODY: Self = Self { removed: NO_LEADER, added: NO_LEADER, unclean: NO_LEADER };
 }
-
-type Partition<'a> = (&'a TopicImage, i32, &'a Arc<PartitionRegistration>);
 
 impl QuorumController {
     /// The broker is fenced: its leaderships move, then its registration says so.
@@ -57,7 +54,7 @@ impl QuorumController {
             BrokerRegistrationChangeRecord { broker_id, broker_epoch, fenced: UNFENCE, ..Default::default() };
         records.push(ApiMessageAndVersion::new(record, 0));
         let change = BrokerChange { added: broker_id, ..BrokerChange::NOBODY };
-        let leaderless = self.state().partitions().filter(|(_, _, p)| !p.has_leader()).collect();
+        let leaderless = self.state().leaderless_partitions().collect();
         self.update_leaders_and_isrs(change, leaderless, records);
     }
 
@@ -133,7 +130,7 @@ impl QuorumController {
             (p.isr.contains(&broker_id) || p.leader == broker_id)
                 && p.directory(broker_id).is_some_and(|dir| failed.contains(&dir))
         };
-        let affected = self.state().partitions().filter(|(_, _, p)| in_failed(p)).collect();
+        let affected = self.state().partitions_of(broker_id).filter(|(_, _, p)| in_failed(p)).collect();
         let change = BrokerChange { removed: broker_id, ..BrokerChange::NOBODY };
         self.update_leaders_and_isrs(change, affected, records);
         let record = BrokerRegistrationChangeRecord {
@@ -188,11 +185,11 @@ impl QuorumController {
 
     fn partitions_in_isr(&self, broker_id: i32) -> Vec<Partition<'_>> {
         let in_isr = |p: &PartitionRegistration| p.isr.contains(&broker_id) || p.leader == broker_id;
-        self.state().partitions().filter(|(_, _, p)| in_isr(p)).collect()
+        self.state().partitions_of(broker_id).filter(|(_, _, p)| in_isr(p)).collect()
     }
 
     fn partitions_in_elr(&self, broker_id: i32) -> Vec<Partition<'_>> {
-        self.state().partitions().filter(|(_, _, p)| p.elr.contains(&broker_id)).collect()
+        self.state().partitions_of(broker_id).filter(|(_, _, p)| p.elr.contains(&broker_id)).collect()
     }
 
     fn update_leaders_and_isrs(

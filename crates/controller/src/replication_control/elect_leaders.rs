@@ -56,16 +56,14 @@ impl QuorumController {
     /// Gives leaderships back to preferred leaders that are in sync. True when there is more to do.
     pub fn maybe_balance_partition_leaders(&self) -> ControllerResult<bool> {
         let mut records = Vec::new();
-        for (topic, index, partition) in self.state().partitions() {
+        for (topic, index, partition) in self.state().imbalanced_partitions() {
             if records.len() >= MAX_ELECTIONS_PER_IMBALANCE {
                 break;
             }
-            if !partition.has_preferred_leader() {
-                let is_usable = |id: i32| self.state().is_active(id);
-                records.extend(self.change_partition(topic, index, partition, &is_usable, |builder| {
-                    builder.election(Election::Preferred)
-                }));
-            }
+            let is_usable = |id: i32| self.state().is_active(id);
+            records.extend(self.change_partition(topic, index, partition, &is_usable, |builder| {
+                builder.election(Election::Preferred)
+            }));
         }
         let more = records.len() >= MAX_ELECTIONS_PER_IMBALANCE;
         ControllerResult::of(records, more)
@@ -75,11 +73,11 @@ impl QuorumController {
     /// is more to do.
     pub fn maybe_elect_unclean_leaders(&self) -> ControllerResult<bool> {
         let mut records = Vec::new();
-        for (topic, index, partition) in self.state().partitions() {
+        for (topic, index, _) in self.state().leaderless_partitions() {
             if records.len() >= MAX_ELECTIONS_PER_IMBALANCE {
                 break;
             }
-            if !partition.has_leader() && self.unclean_election_enabled(&topic.name) {
+            if self.unclean_election_enabled(&topic.name) {
                 records.extend(self.elect_one(topic, index, Election::Unclean).ok());
             }
         }
@@ -89,12 +87,12 @@ impl QuorumController {
 
     /// Whether some partition is not led by its preferred replica.
     pub fn are_partition_leaders_imbalanced(&self) -> bool {
-        self.state().partitions().any(|(_, _, p)| !p.has_preferred_leader())
+        self.state().imbalanced_partitions().next().is_some()
     }
 
     /// Whether some partition has no leader.
     pub fn are_some_partitions_leaderless(&self) -> bool {
-        self.state().partitions().any(|(_, _, p)| !p.has_leader())
+        self.state().leaderless_partitions().next().is_some()
     }
 
     fn elect(

@@ -119,7 +119,7 @@ impl QuorumController {
     ) -> BrokerControlState {
         use BrokerControlState as S;
         let id = request.broker_id;
-        let leads = || self.state().partitions().any(|(_, _, p)| p.leader == id);
+        let leads = || self.state().partitions_of(id).any(|(_, _, p)| p.leader == id);
         match current {
             S::Fenced if request.want_shut_down => S::ShutdownNow,
             S::Fenced if !request.want_fence && request.current_metadata_offset >= registered_at => {

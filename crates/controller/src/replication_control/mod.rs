@@ -102,10 +102,10 @@ impl QuorumController {
 
     fn new_partition(&self, replicas: Vec<i32>, isr: Vec<i32>) -> PartitionRegistration {
         PartitionRegistration {
-            directories: replicas.iter().map(|id| self.state().default_dir(*id)).collect::<Vec<Uuid>>(),
+            directories: replicas.iter().map(|id| self.state().default_dir(*id)).collect::<Box<[Uuid]>>(),
             leader: isr.first().copied().unwrap_or(ottla_metadata::NO_LEADER),
-            replicas,
-            isr,
+            replicas: replicas.into(),
+            isr: isr.into(),
             ..Default::default()
         }
     }

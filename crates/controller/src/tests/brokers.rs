@@ -127,7 +127,7 @@ fn silent_brokers_are_fenced_and_their_leaderships_move() {
     assert!(controller.write(result));
     assert!(!controller.kernel.state().is_active(0));
     let partition = controller.partition("a", 0);
-    assert_eq!((partition.leader, partition.isr, partition.leader_epoch), (1, vec![1], 1));
+    assert_eq!((partition.leader, partition.isr.to_vec(), partition.leader_epoch), (1, vec![1], 1));
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn the_only_broker_may_stop() {
         controller.write(result);
         controller.unfence(0);
         let partition = controller.partition("a", 0);
-        assert_eq!((partition.leader, partition.isr), (0, vec![0]));
+        assert_eq!((partition.leader, partition.isr.to_vec()), (0, vec![0]));
     }
 }
 

@@ -27,9 +27,9 @@ fn change(
 
 fn partition(replicas: &[i32], isr: &[i32]) -> PartitionRegistration {
     PartitionRegistration {
-        replicas: replicas.to_vec(),
+        replicas: replicas.into(),
         directories: replicas.iter().map(|id| Uuid::from_u128(1_000 + *id as u128)).collect(),
-        isr: isr.to_vec(),
+        isr: isr.into(),
         leader: isr[0],
         ..Default::default()
     }
@@ -43,8 +43,8 @@ fn nothing_to_do_is_no_record() {
 #[test]
 fn a_reassignment_is_complete_when_the_new_replicas_are_in_sync() {
     let reassigning = PartitionRegistration {
-        removing_replicas: vec![1],
-        adding_replicas: vec![3],
+        removing_replicas: vec![1].into(),
+        adding_replicas: vec![3].into(),
         ..partition(&[1, 2, 3], &[1, 2])
     };
     assert_eq!(change(&reassigning, "4.4", |builder| builder), None);
@@ -58,7 +58,8 @@ fn a_reassignment_is_complete_when_the_new_replicas_are_in_sync() {
 
 #[test]
 fn a_shrinking_replication_factor_waits_for_all_that_stay() {
-    let reassigning = PartitionRegistration { removing_replicas: vec![1], ..partition(&[1, 2, 3], &[1, 2]) };
+    let reassigning =
+        PartitionRegistration { removing_replicas: vec![1].into(), ..partition(&[1, 2, 3], &[1, 2]) };
     assert_eq!(change(&reassigning, "4.4", |builder| builder), None);
     let record = change(&reassigning, "4.4", |builder| builder.target_isr(vec![1, 2, 3])).unwrap();
     assert_eq!(record.replicas, Some(vec![2, 3]));
@@ -67,8 +68,8 @@ fn a_shrinking_replication_factor_waits_for_all_that_stay() {
 #[test]
 fn removed_replicas_are_told_by_a_leader_epoch() {
     let reassigning = PartitionRegistration {
-        removing_replicas: vec![3],
-        adding_replicas: vec![2],
+        removing_replicas: vec![3].into(),
+        adding_replicas: vec![2].into(),
         ..partition(&[1, 2, 3], &[1])
     };
     let record = change(&reassigning, "4.4", |builder| builder.target_isr(vec![1, 2])).unwrap();
@@ -103,13 +104,13 @@ fn ids(text: &str) -> Vec<i32> {
 fn answer_to(asked: &[&str]) -> String {
     let number = |i: usize| asked[i].parse::<i32>().unwrap();
     let partition = PartitionRegistration {
-        isr: ids(asked[1]),
-        removing_replicas: ids(asked[2]),
-        adding_replicas: ids(asked[3]),
+        isr: ids(asked[1]).into(),
+        removing_replicas: ids(asked[2]).into(),
+        adding_replicas: ids(asked[3]).into(),
         leader: number(4),
         leader_recovery_state: LeaderRecoveryState::from_value(number(5) as i8).unwrap(),
-        elr: ids(asked[6]),
-        last_known_elr: ids(asked[7]),
+        elr: ids(asked[6]).into(),
+        last_known_elr: ids(asked[7]).into(),
         leader_epoch: 5,
         partition_epoch: 7,
         ..partition(&ids(asked[0]), &[0])

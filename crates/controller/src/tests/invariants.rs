@@ -15,6 +15,7 @@ use ottla_protocol::messages::elect_leaders_request::{ElectLeadersRequest, Topic
 use proptest::prelude::*;
 
 use crate::QuorumController;
+use crate::state::Partition;
 use crate::test_support::*;
 
 const BROKERS: i32 = 4;
@@ -162,7 +163,9 @@ fn check(controller: &TestController, before: &Partitions) -> Partitions {
     let state = controller.kernel.state();
     let elr_enabled = state.image().features.is_elr_enabled();
     let mut after = BTreeMap::new();
-    for (topic, index, p) in state.partitions() {
+    let topics = &state.image().topics;
+    let all = || topics.iter().flat_map(|t| t.partitions.iter().map(move |(index, p)| (t, *index, p)));
+    for (topic, index, p) in all() {
         let what = format!("{}-{index}: {p:?}", topic.name);
         let within =
             |ids: &[i32]| ids.iter().enumerate().all(|(i, id)| p.is_replica(*id) && !ids[..i].contains(id));
@@ -189,6 +192,24 @@ fn check(controller: &TestController, before: &Partitions) -> Partitions {
         }
         after.insert((topic.id, index), (**p).clone());
     }
+    let names = |found: &mut dyn Iterator<Item = Partition<'_>>| -> Vec<(Uuid, i32)> {
+        found.map(|(topic, index, _)| (topic.id, index)).collect()
+    };
+    for broker in 0..BROKERS {
+        assert_eq!(
+            names(&mut state.partitions_of(broker)),
+            names(&mut all().filter(|(_, _, p)| p.is_replica(broker))),
+            "INDEX-KNOWS-ALL-REPLICAS of {broker}"
+        );
+    }
+    assert_eq!(
+        names(&mut state.leaderless_partitions()),
+        names(&mut all().filter(|(_, _, p)| !p.has_leader()))
+    );
+    assert_eq!(
+        names(&mut state.imbalanced_partitions()),
+        names(&mut all().filter(|(_, _, p)| !p.has_preferred_leader()))
+    );
     after
 }
 

@@ -67,7 +67,10 @@ fn a_leader_shrinks_and_expands_its_isr() {
     let asked = Alter::isr(&controller, 0, &[0, 1]);
     assert_eq!(alter(&mut controller, asked), ErrorCode::None);
     let partition = controller.partition("a", 0);
-    assert_eq!((partition.isr, partition.leader_epoch, partition.partition_epoch), (vec![0, 1], 0, 1));
+    assert_eq!(
+        (partition.isr.to_vec(), partition.leader_epoch, partition.partition_epoch),
+        (vec![0, 1], 0, 1)
+    );
     assert!(partition.elr.is_empty(), "the ISR is still large enough");
     let asked = Alter::isr(&controller, 0, &[0, 1, 2]);
     assert_eq!(alter(&mut controller, asked), ErrorCode::None);
@@ -115,7 +118,7 @@ fn eligible_replicas_outlive_their_isr() {
         ottla_protocol::messages::BrokerHeartbeatRequest { want_fence: true, ..controller.heartbeat(0) };
     controller.beat(fenced);
     let partition = controller.partition("a", 0);
-    assert_eq!((partition.leader, partition.isr, partition.elr), (1, vec![1], vec![0]));
+    assert_eq!((partition.leader, partition.isr.to_vec(), partition.elr.to_vec()), (1, vec![1], vec![0]));
     assert_eq!(partition.leader_recovery_state, LeaderRecoveryState::Recovered);
 }
 
@@ -128,10 +131,13 @@ fn a_crash_costs_eligibility_and_recovery_says_so() {
     let result = controller.kernel.register_broker(&crashed, 4, controller.now_ms).unwrap();
     controller.write(result);
     let partition = controller.partition("a", 0);
-    assert_eq!((partition.leader, partition.elr, partition.last_known_elr), (-1, vec![], vec![0]));
+    assert_eq!(
+        (partition.leader, partition.elr.to_vec(), partition.last_known_elr.to_vec()),
+        (-1, vec![], vec![0])
+    );
     controller.unfence(0);
     let partition = controller.partition("a", 0);
-    assert_eq!((partition.leader, partition.isr), (0, vec![0]));
+    assert_eq!((partition.leader, partition.isr.to_vec()), (0, vec![0]));
     assert_eq!(partition.leader_recovery_state, LeaderRecoveryState::Recovering);
     let asked = Alter { recovery: 0, ..Alter::isr(&controller, 0, &[0]) };
     assert_eq!(alter(&mut controller, asked), ErrorCode::None);
@@ -185,12 +191,12 @@ fn no_unclean_election_without_an_operators_word() {
     assert_eq!(alter(&mut controller, asked), ErrorCode::None);
     fence(&mut controller, 0);
     let partition = controller.partition("a", 0);
-    assert_eq!((partition.leader, partition.isr), (-1, vec![0]), "the last in sync is remembered");
+    assert_eq!((partition.leader, partition.isr.to_vec()), (-1, vec![0]), "the last in sync is remembered");
     let nothing = controller.kernel.maybe_elect_unclean_leaders();
     assert!(nothing.records.is_empty());
     assert_eq!(elect(&mut controller, 1), ErrorCode::None);
     let partition = controller.partition("a", 0);
-    assert_eq!((partition.leader, partition.isr), (1, vec![1]));
+    assert_eq!((partition.leader, partition.isr.to_vec()), (1, vec![1]));
     assert_eq!(partition.leader_recovery_state, LeaderRecoveryState::Recovering);
     assert_eq!(elect(&mut controller, 1), ErrorCode::ElectionNotNeeded);
 }
@@ -230,7 +236,7 @@ fn brokers_say_where_their_replicas_lie() {
     let broker_epoch = controller.write(result);
     controller.unfence(0);
     let topic_id = controller.create_on("a", &[0]);
-    assert_eq!(controller.partition("a", 0).directories, vec![Uuid::UNASSIGNED_DIR]);
+    assert_eq!(*controller.partition("a", 0).directories, [Uuid::UNASSIGNED_DIR]);
     let ask = |index, id| assign::AssignReplicasToDirsRequest {
         broker_id: 0,
         broker_epoch,
@@ -249,7 +255,7 @@ fn brokers_say_where_their_replicas_lie() {
     let response = controller.write(result);
     assert_eq!(response.directories[0].topics[0].partitions[0].error_code, 0);
     let partition = controller.partition("a", 0);
-    assert_eq!((partition.directories, partition.leader_epoch), (vec![Uuid::from_u128(701)], 0));
+    assert_eq!((partition.directories.to_vec(), partition.leader_epoch), (vec![Uuid::from_u128(701)], 0));
     let response = controller.kernel.assign_replicas_to_dirs(&ask(3, Uuid::from_u128(701))).unwrap().response;
     assert_eq!(
         response.directories[0].topics[0].partitions[0].error_code,

@@ -24,7 +24,7 @@ fn a_topic_becomes_its_records_in_kafkas_order() {
     assert_eq!(partition.isr, partition.replicas);
     assert_eq!((partition.leader, partition.leader_epoch), (partition.replicas[0], 0));
     let dirs: Vec<Uuid> = partition.replicas.iter().map(|id| Uuid::from_u128(10_000 + *id as u128)).collect();
-    assert_eq!(partition.directories, dirs);
+    assert_eq!(*partition.directories, *dirs);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn only_unfenced_brokers_are_in_sync_at_first() {
     controller.register(2);
     controller.create_on("a", &[2, 1, 0]);
     let partition = controller.partition("a", 0);
-    assert_eq!((partition.isr, partition.leader), (vec![1, 0], 1));
+    assert_eq!((partition.isr.to_vec(), partition.leader), (vec![1, 0], 1));
 }
 
 #[test]

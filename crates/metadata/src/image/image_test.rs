@@ -196,6 +196,18 @@ proptest! {
     }
 
     #[test]
+    fn a_delta_from_nothing_is_that_of_a_snapshot(records in prop::collection::vec(record(), 0..60)) {
+        let image = image_of(&records);
+        let mut read = crate::MetadataDelta::for_snapshot(Arc::default());
+        for record in write_image(&image, &ImageWriterOptions::from_image(&image)) {
+            read.replay(&record.message).unwrap();
+        }
+        read.finish_snapshot();
+        let made = crate::MetadataDelta::from_nothing(&image);
+        prop_assert_eq!(made, read);
+    }
+
+    #[test]
     fn a_snapshot_replaces_everything(
         before in prop::collection::vec(record(), 0..30),
         after in prop::collection::vec(record(), 0..30),

@@ -3,6 +3,7 @@
 //! A [`MetadataImage`] never changes once published: readers hold one and ask it everything. It is made
 //! of persistent maps, so the next image shares all that stayed the same, and cloning one is cheap.
 
+mod partition_map;
 mod replay;
 mod topics;
 mod writer;
@@ -10,6 +11,7 @@ mod writer;
 #[cfg(test)]
 mod image_test;
 
+pub use partition_map::PartitionMap;
 pub use replay::ReplayError;
 pub(crate) use replay::client_quota_entity;
 pub use topics::{TopicImage, TopicsImage};

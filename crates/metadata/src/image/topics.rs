@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ottla_common::Uuid;
 
-use super::PersistentMap;
+use super::{PartitionMap, PersistentMap};
 use crate::partition_registration::PartitionRegistration;
 
 /// One topic.
@@ -15,7 +15,7 @@ pub struct TopicImage {
     /// Its id (KIP-516).
     pub id: Uuid,
     /// Its partitions by index.
-    pub partitions: PersistentMap<i32, Arc<PartitionRegistration>>,
+    pub partitions: PartitionMap,
 }
 
 /// Every topic, by id and by name.
@@ -88,7 +88,7 @@ impl TopicsImage {
             self.ids.remove_mut(&old);
         }
         self.ids.insert_mut(name.clone(), id);
-        self.by_id.insert_mut(id, TopicImage { name, id, partitions: PersistentMap::new_sync() });
+        self.by_id.insert_mut(id, TopicImage { name, id, partitions: PartitionMap::default() });
     }
 
     pub(crate) fn remove(&mut self, id: Uuid) -> Option<TopicImage> {
