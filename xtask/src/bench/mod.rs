@@ -8,9 +8,11 @@ mod broker;
 mod cells;
 mod cgroup;
 mod gate;
+mod notes;
 mod options;
 mod page;
 mod plan;
+mod profile;
 mod records;
 mod run;
 mod statistics;
@@ -43,11 +45,21 @@ pub fn run(args: &[String]) -> Result<bool> {
         return page::publish(&Records::read_all()?, true).map(|()| true);
     }
     let mut campaign = Campaign::new(options)?;
+    let earlier = campaign.own()?;
+    let done = |cell: &Cell, round: usize| {
+        let of_round = |line: &&Value| line["cell"] == cell.id && line["round"] == round;
+        earlier.iter().filter(of_round).any(|line| line["kept"] == true)
+    };
     for round in 0..campaign.most_rounds(&cells) {
         for cell in &cells {
-            if round < campaign.rounds(cell) {
+            if round < campaign.rounds(cell) && !done(cell, round) {
                 campaign.round(cell, round)?;
             }
+        }
+    }
+    if campaign.options.profile {
+        for cell in &cells {
+            campaign.profile(cell)?;
         }
     }
     campaign.finish(&cells)
@@ -62,6 +74,7 @@ struct Campaign {
     options: Options,
     /// Of this campaign alone, so that two do not meet.
     root: PathBuf,
+    started: u64,
     binaries: Binaries,
     records: Records,
     gate: Gate,
@@ -77,8 +90,9 @@ impl Campaign {
             setup::kafka()?;
         }
         let commit = build(&options)?;
-        let started = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-        let root = folder().join(format!("run-{started}"));
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        let started = if options.resume { newest_of(&commit)? } else { now };
+        let root = folder().join(format!("run-{now}"));
         let binaries = Binaries { folder: root.join("bin") };
         fs::create_dir_all(&binaries.folder)?;
         let ottla = paths::ottla();
@@ -97,9 +111,10 @@ impl Campaign {
             "machine": machine(),
             "warm_seconds": options.warm_seconds,
         });
-        let records = Records::create(started, options.copy.clone())?;
-        let chance = Chance(started | 1);
-        Ok(Self { options, root, binaries, records, gate: Gate::default(), chance, facts, failed: false })
+        let records = Records::open(started, options.copy.clone())?;
+        let chance = Chance(now | 1);
+        let gate = Gate::default();
+        Ok(Self { options, root, started, binaries, records, gate, chance, facts, failed: false })
     }
 
     fn rounds(&self, cell: &Cell) -> usize {
@@ -171,8 +186,37 @@ impl Campaign {
         Ok(line)
     }
 
+    /// One more run of ours and of the floor, which counts for nothing: where the time goes.
+    fn profile(&mut self, cell: &Cell) -> Result<()> {
+        if !profile::available() {
+            bail!("--profile needs perf");
+        }
+        for broker in [Broker::Ottla, Broker::Floor].into_iter().filter(|broker| cell.takes(*broker)) {
+            let warm = self.options.warm_seconds;
+            let run =
+                Run::new(cell, broker, &self.binaries, &self.root, self.options.quick, warm).profiling();
+            if let Err(error) = perform(&run, cell.kind) {
+                println!("{} {broker} under perf: {error:#}", cell.id);
+            }
+            let mut line = self.facts.clone();
+            line["cell"] = json!(cell.id);
+            line["broker"] = json!(broker.name());
+            line["kept"] = json!(false);
+            line["profiles"] = json!(run.into_profiles());
+            self.records.add(&line)?;
+        }
+        Ok(())
+    }
+
+    /// The runs of this campaign, also those of a part that ran before.
+    fn own(&self) -> Result<Vec<Value>> {
+        let mut lines = Records::read_all()?;
+        lines.retain(|line| line["campaign"] == self.started);
+        Ok(lines)
+    }
+
     fn finish(self, cells: &[&Cell]) -> Result<bool> {
-        let own = self.records.read_own()?;
+        let own = self.own()?;
         println!("\n{}", page::text(&own, cells)?);
         let everything = !self.options.quick && self.options.cells.is_empty();
         if everything || self.options.publish {
@@ -197,6 +241,15 @@ fn perform(run: &Run<'_>, kind: Kind) -> Result<Figures> {
         Kind::Start(shape) => cells::start::run(run, &shape),
         Kind::Footprint => cells::footprint::run(run),
     }
+}
+
+/// The newest campaign that measured this commit in earnest.
+fn newest_of(commit: &str) -> Result<u64> {
+    let lines = Records::read_all()?;
+    let same = lines.iter().filter(|line| line["commit"] == commit && line["quick"] == false);
+    same.filter_map(|line| line["campaign"].as_u64())
+        .max()
+        .with_context(|| format!("no campaign of {commit} to resume"))
 }
 
 /// Builds what is measured and names its commit; a binary named by `OTTLA` is taken as it is.

@@ -30,13 +30,17 @@ pub struct Options {
     pub publish: bool,
     /// Measure the binaries that are there.
     pub no_build: bool,
+    /// Go on with the newest campaign of the same commit: only rounds that it lacks.
+    pub resume: bool,
+    /// After the rounds, one run of each cell that counts for nothing, under `perf record`.
+    pub profile: bool,
     /// As it was typed.
     pub typed: String,
 }
 
 /// The options, told when one is wrong.
 const KNOWN: &str = "--quick, --cell ID,..., --rounds N, --brokers ottla,floor,kafka,kafka-2-2, --tries N, \
-                     --warm-seconds S, --copy FILE, --page, --publish, --no-build";
+                     --warm-seconds S, --copy FILE, --page, --publish, --no-build, --resume, --profile";
 
 impl Options {
     /// Reads the options.
@@ -52,6 +56,8 @@ impl Options {
             page_only: false,
             publish: false,
             no_build: false,
+            resume: false,
+            profile: false,
             typed: format!("cargo xtask bench {}", args.join(" ")).trim_end().to_owned(),
         };
         let mut tries = None;
@@ -64,6 +70,8 @@ impl Options {
                 "--page" => options.page_only = true,
                 "--publish" => options.publish = true,
                 "--no-build" => options.no_build = true,
+                "--resume" => options.resume = true,
+                "--profile" => options.profile = true,
                 _ => {
                     let Some(value) = args.next() else {
                         bail!("{flag} is unknown or lacks its value; known: {KNOWN}")

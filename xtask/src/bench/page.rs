@@ -7,7 +7,9 @@ use anyhow::Result;
 use serde_json::Value;
 
 use super::broker::Broker;
+use super::notes;
 use super::plan::{CELLS, Cell, GOALS, Goal, Kind};
+use super::records::Records;
 use super::statistics::{Estimate, median, ratio};
 use crate::paths;
 
@@ -25,6 +27,8 @@ const LATENCY_PLOTS: &[&str] =
 struct Runs<'a> {
     cell: &'a Cell,
     lines: Vec<&'a Value>,
+    /// Runs under `perf`, which count for nothing else.
+    profiled: Vec<&'a Value>,
 }
 
 /// Writes `docs/benchmarks.md`; quick campaigns count for nothing there.
@@ -37,6 +41,9 @@ pub fn publish(lines: &[Value], tell: bool) -> Result<()> {
     if !missing.is_empty() {
         let _ = write!(page, "## Not measured yet\n\n{}\n", missing.join(", "));
     }
+    let told = cells.iter().filter_map(|cell| Runs::newest(cell, &lines));
+    let told: Vec<&Value> = told.flat_map(|runs| runs.lines.into_iter().chain(runs.profiled)).collect();
+    Records::publish(&told)?;
     let path = paths::root().join("docs/benchmarks.md");
     fs::write(&path, page.trim_end().to_owned() + "\n")?;
     if tell {
@@ -111,8 +118,11 @@ impl<'a> Runs<'a> {
     fn newest(cell: &'a Cell, lines: &'a [Value]) -> Option<Self> {
         let of_cell = |line: &&Value| line["cell"] == cell.id && line["kept"] == true;
         let newest = lines.iter().filter(of_cell).filter_map(|line| line["campaign"].as_u64()).max()?;
-        let lines = lines.iter().filter(of_cell).filter(|line| line["campaign"] == newest).collect();
-        Some(Self { cell, lines })
+        let of_campaign = |line: &&Value| line["campaign"] == newest;
+        let profiled = |line: &&Value| line["cell"] == cell.id && line["profiles"].is_array();
+        let profiled = lines.iter().filter(profiled).filter(of_campaign).collect();
+        let lines = lines.iter().filter(of_cell).filter(of_campaign).collect();
+        Some(Self { cell, lines, profiled })
     }
 
     /// Names of the figures, in their order.
@@ -197,6 +207,33 @@ impl<'a> Runs<'a> {
         self.plot(text, &brokers)?;
         for line in self.lines.iter().filter(|line| line["failed"].is_string()) {
             writeln!(text, "{} failed: {}\n", line["broker"].as_str().unwrap_or_default(), line["failed"])?;
+        }
+        for note in notes::of(self.cell.id) {
+            writeln!(text, "{note}\n")?;
+        }
+        self.profiles(text)
+    }
+
+    /// Where the time goes, when a goal is not met.
+    fn profiles(&self, text: &mut String) -> Result<()> {
+        let missed =
+            |name: &String| GOALS.iter().flat_map(|goal| self.judge(goal, name)).any(|judged| !judged.2);
+        if !self.figures().iter().any(missed) {
+            return Ok(());
+        }
+        for line in &self.profiled {
+            for profile in line["profiles"].as_array().into_iter().flatten() {
+                let broker = line["broker"].as_str().unwrap_or_default();
+                writeln!(
+                    text,
+                    "Where *{broker}* was (`kbench {}`):\n\n```text",
+                    profile[0].as_str().unwrap_or_default()
+                )?;
+                for row in profile[1].as_array().into_iter().flatten() {
+                    writeln!(text, "{}", row.as_str().unwrap_or_default())?;
+                }
+                writeln!(text, "```\n")?;
+            }
         }
         Ok(())
     }

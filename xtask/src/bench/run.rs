@@ -1,6 +1,6 @@
 //! One broker in one cell of one round: what every cell needs.
 
-use std::cell::Cell as Slot;
+use std::cell::{Cell as Slot, RefCell};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::broker::{Binaries, Broker, Place, Server};
 use super::cgroup::Group;
 use super::plan::Cell;
+use super::profile::Recording;
 use crate::process;
 
 /// No load runs longer.
@@ -39,7 +40,12 @@ pub struct Run<'a> {
     load: Group,
     server_cpu: Slot<f64>,
     warm_topic: Slot<bool>,
+    /// The profile of each load that counts, when profiles are wanted.
+    profiles: Option<RefCell<Vec<Profile>>>,
 }
+
+/// The load and the functions that the server was in.
+pub type Profile = (String, Vec<String>);
 
 impl<'a> Run<'a> {
     /// Prepares a run in a folder of its own.
@@ -60,7 +66,19 @@ impl<'a> Run<'a> {
             load: Group::new("load", None),
             server_cpu: Slot::new(0.0),
             warm_topic: Slot::new(false),
+            profiles: None,
         }
+    }
+
+    /// The same, looking where the server's time goes instead of how much it is.
+    #[must_use]
+    pub fn profiling(self) -> Self {
+        Self { profiles: Some(RefCell::default()), ..self }
+    }
+
+    /// What was seen.
+    pub fn into_profiles(self) -> Vec<Profile> {
+        self.profiles.map(RefCell::into_inner).unwrap_or_default()
     }
 
     /// A fresh, formatted folder.
@@ -118,12 +136,24 @@ impl<'a> Run<'a> {
     fn scheduled(&self, server: &Server, words: &str, before: &[&str]) -> Result<Value> {
         let log = self.folder.join(format!("kbench-{}.log", words.split(' ').next().unwrap_or_default()));
         let command = self.command(server, words, before);
+        let recording = self.record(server, words)?;
         let (success, text) = process::output("kbench", &mut self.load.enter(&command), &log, PATIENCE)?;
         if !success {
             bail!("kbench {words}: {}; the server wrote:\n{}", process::tail(&text, 5), server.log_tail());
         }
+        if let (Some(recording), Some(profiles)) = (recording, &self.profiles) {
+            profiles.borrow_mut().push((words.to_owned(), recording.finish()?));
+        }
         serde_json::from_str(text.lines().last().unwrap_or_default())
             .with_context(|| format!("kbench wrote {text}"))
+    }
+
+    /// A recording, if this is a load that counts.
+    fn record(&self, server: &Server, words: &str) -> Result<Option<Recording>> {
+        let counts =
+            words.contains("--topic cell") && !words.starts_with("create") && !words.contains("verify");
+        let wanted = self.profiles.is_some() && counts;
+        wanted.then(|| Recording::start(server.id(), &self.folder)).transpose()
     }
 
     /// The load generator as a command in no group yet.
