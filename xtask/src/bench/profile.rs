@@ -56,6 +56,7 @@ fn row(line: &str) -> Option<String> {
     let share: f64 = words.next()?.strip_suffix('%')?.parse().ok()?;
     let place = words.next()?.trim_matches(['[', ']']).replace(".kallsyms", "");
     let symbol = words.skip(1).collect::<Vec<_>>().join(" ");
+    let symbol = symbol.trim_end_matches([' ', '-']);
     let symbol: String = symbol.chars().take(90).collect();
     Some(format!("{share:4.1} % {place}: {symbol}"))
 }
@@ -66,7 +67,7 @@ mod tests {
 
     #[test]
     fn rows_are_shares_places_and_functions() {
-        let line = "    32.22%  [kernel.kallsyms]  [k] finish_task_switch.isra.0";
+        let line = "    32.22%  [kernel.kallsyms]  [k] finish_task_switch.isra.0  -      -";
         assert_eq!(row(line).unwrap(), "32.2 % kernel: finish_task_switch.isra.0");
         assert_eq!(row("# Total Lost Samples: 0"), None);
         assert_eq!(row(""), None);
