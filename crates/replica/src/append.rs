@@ -12,6 +12,8 @@ pub struct Appended {
     pub log_append_time_ms: i64,
     /// The first offset of the log.
     pub log_start_offset: i64,
+    /// Whether every replica in sync has them already, so that nobody need wait for that.
+    pub is_committed: bool,
 }
 
 /// Why records were not appended, in the client's terms.

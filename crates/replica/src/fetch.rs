@@ -1,5 +1,5 @@
 use ottla_common::{ErrorCode, TopicPartition, Uuid};
-use ottla_storage::{FetchIsolation, FileRecords};
+use ottla_storage::{FetchIsolation, FileRecords, LogOffsetMetadata};
 
 /// What a fetch as a whole wants.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +48,8 @@ pub struct FetchPartitionData {
     pub diverging_epoch: Option<(i32, i64)>,
     /// Batches, where they lie in the log.
     pub records: FileRecords,
+    /// Where the offset lies from which on was read.
+    pub(crate) start: LogOffsetMetadata,
 }
 
 impl FetchPartitionData {
@@ -60,6 +62,7 @@ impl FetchPartitionData {
             aborted_transactions: None,
             diverging_epoch: None,
             records: FileRecords::EMPTY,
+            start: LogOffsetMetadata::offset_only(-1),
         }
     }
 

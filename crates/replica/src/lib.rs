@@ -1,8 +1,11 @@
 //! Replicas of partitions on this broker: who leads, what may be read, who waits.
 
 mod append;
+mod delayed;
 mod fetch;
+mod hosted_partitions;
 mod offsets;
+mod parked;
 mod partition;
 mod replica_manager;
 mod waiters;

@@ -1,20 +1,21 @@
+//! One partition with a replica here.
+
+mod read;
+
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
 use ottla_common::{ErrorCode, TopicPartition, Uuid};
 use ottla_metadata::PartitionRegistration;
 use ottla_storage::{
-    AppendOrigin, FetchIsolation, FileRecords, LogStartOffsetIncrementReason, ReadError, StorageError,
-    TransactionVersion, UnifiedLog, VerificationGuard,
+    AppendOrigin, LogStartOffsetIncrementReason, StorageError, TransactionVersion, UnifiedLog,
+    VerificationGuard,
 };
-use tokio::sync::Notify;
 
 use crate::append::{AppendFailure, Appended};
-use crate::fetch::{FetchInfo, FetchPartitionData};
-use crate::offsets::FoundOffset;
-use crate::waiters::Waiters;
+use crate::parked::Parked;
+use crate::waiters::{Place, Waiters, Wish};
 
-const LATEST: i64 = -1;
 const ACKS_ALL: i16 = -1;
 
 /// What this broker is for a partition, as the metadata log says.
@@ -26,12 +27,24 @@ pub enum PartitionRole {
         epoch: i32,
         /// Replicas that have everything that is committed.
         isr: Vec<i32>,
+        /// How many replicas there are.
+        replicas: usize,
     },
     /// Another broker leads, or none.
     Follower {
         /// The newest epoch known.
         epoch: i32,
     },
+}
+
+impl PartitionRole {
+    /// Whether this broker leads, and the epoch.
+    fn leadership(&self) -> (bool, i32) {
+        match self {
+            Self::Leader { epoch, .. } => (true, *epoch),
+            Self::Follower { epoch } => (false, *epoch),
+        }
+    }
 }
 
 /// One partition with a replica here.
@@ -82,30 +95,36 @@ impl Partition {
     pub fn apply(&self, registration: &PartitionRegistration) -> Result<bool, StorageError> {
         let epoch = registration.leader_epoch;
         let leads = registration.leader == self.node_id;
-        let began = {
+        let (began, is_same) = {
             let mut role = self.role_mut();
-            let led_before = matches!(&*role, PartitionRole::Leader { epoch: e, .. } if *e == epoch);
+            let before = role.leadership();
             *role = if leads {
-                PartitionRole::Leader { epoch, isr: registration.isr.to_vec() }
+                let (isr, replicas) = (registration.isr.to_vec(), registration.replicas.len());
+                PartitionRole::Leader { epoch, isr, replicas }
             } else {
                 PartitionRole::Follower { epoch }
             };
-            if leads && !led_before {
+            let is_same = role.leadership() == before;
+            if leads && !is_same {
                 self.log.assign_epoch_start_offset(epoch, self.log.log_end_offset());
             }
             if let PartitionRole::Leader { isr, .. } = &*role {
                 self.advance_high_watermark(isr);
             }
-            leads && !led_before
+            (leads && !is_same, is_same)
         };
-        self.waiters.wake_all();
+        if is_same {
+            self.tell_of_the_log()
+        } else {
+            self.waiters.give_up()
+        }
         Ok(began)
     }
 
     /// Appends what a client sent, as leader.
     pub fn append(&self, records: Bytes, acks: i16) -> Result<Appended, AppendFailure> {
-        self.append_from(records, AppendOrigin::Client, |_, isr| {
-            let too_few = acks == ACKS_ALL && (isr.len() as i32) < self.log.config().min_insync_replicas;
+        self.append_from(records, AppendOrigin::Client, |_, isr, replicas| {
+            let too_few = acks == ACKS_ALL && isr.len() < self.min_isr(replicas);
             if too_few { Err(ErrorCode::NotEnoughReplicas) } else { Ok(()) }
         })
     }
@@ -116,7 +135,7 @@ impl Partition {
         records: Bytes,
         leader_epoch: i32,
     ) -> Result<Appended, AppendFailure> {
-        self.append_from(records, AppendOrigin::Coordinator, |epoch, _| {
+        self.append_from(records, AppendOrigin::Coordinator, |epoch, _, _| {
             if epoch == leader_epoch { Ok(()) } else { Err(ErrorCode::NotLeaderOrFollower) }
         })
     }
@@ -125,14 +144,14 @@ impl Partition {
         &self,
         records: Bytes,
         origin: AppendOrigin,
-        allowed: impl FnOnce(i32, &[i32]) -> Result<(), ErrorCode>,
+        allowed: impl FnOnce(i32, &[i32], usize) -> Result<(), ErrorCode>,
     ) -> Result<Appended, AppendFailure> {
         let appended = {
             let role = self.role();
-            let PartitionRole::Leader { epoch, isr } = &*role else {
+            let PartitionRole::Leader { epoch, isr, replicas } = &*role else {
                 return Err(ErrorCode::NotLeaderOrFollower.into());
             };
-            allowed(*epoch, isr)?;
+            allowed(*epoch, isr, *replicas)?;
             let info = self
                 .log
                 .append_as_leader(
@@ -149,19 +168,28 @@ impl Partition {
                 last_offset: info.last_offset,
                 log_append_time_ms: info.log_append_time,
                 log_start_offset: info.log_start_offset,
+                is_committed: self.log.high_watermark() > info.last_offset,
             }
         };
-        self.waiters.wake_all();
+        self.tell_of_the_log();
         Ok(appended)
+    }
+
+    /// Whoever waits counts what the log has now.
+    fn tell_of_the_log(&self) {
+        self.waiters.moved(|| self.log.known_offsets());
+    }
+
+    /// With fewer replicas in sync than this, nothing is promised. More than there are cannot be asked for.
+    fn min_isr(&self, replicas: usize) -> usize {
+        usize::try_from(self.log.config().min_insync_replicas).unwrap_or(0).min(replicas)
     }
 
     /// Stops leading because the partition leaves this broker; whoever waits looks again.
     pub(crate) fn close(&self) {
-        let epoch = match &*self.role() {
-            PartitionRole::Leader { epoch, .. } | PartitionRole::Follower { epoch } => *epoch,
-        };
+        let (_, epoch) = self.role().leadership();
         *self.role_mut() = PartitionRole::Follower { epoch };
-        self.waiters.wake_all();
+        self.waiters.give_up();
     }
 
     /// What is replicated to the whole ISR is committed. Alone in it, the leader commits by writing.
@@ -169,105 +197,6 @@ impl Partition {
         if isr.iter().all(|replica| *replica == self.node_id) {
             self.log.maybe_increment_high_watermark(self.log.log_end_offset_metadata());
         }
-    }
-
-    /// Reads at most `max_bytes`; one batch always fits when `min_one_message` is set.
-    pub fn read(
-        &self,
-        info: &FetchInfo,
-        isolation: FetchIsolation,
-        max_bytes: usize,
-        min_one_message: bool,
-    ) -> FetchPartitionData {
-        if !info.topic_id.is_zero() && info.topic_id != self.topic_id {
-            return FetchPartitionData::failed(ErrorCode::InconsistentTopicId);
-        }
-        if let Err(error) = self.check_leader(info.current_leader_epoch) {
-            return FetchPartitionData::failed(error);
-        }
-        if let Some(diverging) =
-            info.last_fetched_epoch.and_then(|epoch| self.divergence(epoch, info.fetch_offset))
-        {
-            let mut data = self.positions();
-            data.diverging_epoch = Some(diverging);
-            return data;
-        }
-        match self.read_log(info.fetch_offset, isolation, max_bytes, min_one_message) {
-            Ok(data) => data,
-            Err(error) => FetchPartitionData::failed(error),
-        }
-    }
-
-    fn read_log(
-        &self,
-        offset: i64,
-        isolation: FetchIsolation,
-        max_bytes: usize,
-        min_one_message: bool,
-    ) -> Result<FetchPartitionData, ErrorCode> {
-        // Taken before the read: a watermark that moves meanwhile must not promise unread records.
-        let mut data = self.positions();
-        let read = self.log.read(offset, max_bytes, isolation, min_one_message).map_err(|e| read_code(&e))?;
-        if !read.first_entry_incomplete {
-            data.records = read.records;
-        }
-        data.aborted_transactions = read
-            .aborted_transactions
-            .map(|list| list.into_iter().map(|txn| (txn.producer_id, txn.first_offset)).collect());
-        Ok(data)
-    }
-
-    fn positions(&self) -> FetchPartitionData {
-        FetchPartitionData {
-            error: ErrorCode::None,
-            high_watermark: self.log.high_watermark(),
-            last_stable_offset: self.log.last_stable_offset(),
-            log_start_offset: self.log.log_start_offset(),
-            aborted_transactions: None,
-            diverging_epoch: None,
-            records: FileRecords::EMPTY,
-        }
-    }
-
-    /// The fetcher's last epoch ended earlier here than it thinks: it must cut its log (KIP-595).
-    fn divergence(&self, last_fetched_epoch: i32, fetch_offset: i64) -> Option<(i32, i64)> {
-        let end = self.log.end_offset_for_epoch(last_fetched_epoch)?;
-        (end.epoch < last_fetched_epoch || end.offset < fetch_offset).then_some((end.epoch, end.offset))
-    }
-
-    /// The offset for a timestamp or a named place.
-    pub fn fetch_offset(
-        &self,
-        timestamp: i64,
-        current_leader_epoch: Option<i32>,
-        isolation: FetchIsolation,
-    ) -> Result<Option<FoundOffset>, ErrorCode> {
-        let epoch = self.check_leader(current_leader_epoch)?;
-        let last_fetchable = match isolation {
-            FetchIsolation::LogEnd => self.log.log_end_offset(),
-            FetchIsolation::HighWatermark => self.log.high_watermark(),
-            FetchIsolation::TxnCommitted => self.log.last_stable_offset(),
-        };
-        if timestamp == LATEST {
-            return Ok(Some(FoundOffset {
-                timestamp: -1,
-                offset: last_fetchable,
-                leader_epoch: Some(epoch),
-            }));
-        }
-        let found = self.log.fetch_offset_by_timestamp(timestamp).map_err(|e| read_code(&e))?;
-        let visible = found.filter(|f| f.offset < last_fetchable || timestamp < LATEST);
-        Ok(visible.map(|f| FoundOffset {
-            timestamp: f.timestamp,
-            offset: f.offset,
-            leader_epoch: f.leader_epoch,
-        }))
-    }
-
-    /// The end of the newest epoch that is not after the one asked for; -1 twice for none.
-    pub fn end_offset_for_epoch(&self, current: Option<i32>, epoch: i32) -> Result<(i32, i64), ErrorCode> {
-        self.check_leader(current)?;
-        Ok(self.log.end_offset_for_epoch(epoch).map_or((-1, -1), |end| (end.epoch, end.offset)))
     }
 
     /// Moves the log's start; -1 stands for the high watermark. Answers the new start.
@@ -282,26 +211,43 @@ impl Partition {
         }
         let reason = LogStartOffsetIncrementReason::ClientRecordDeletion;
         self.log.maybe_increment_log_start_offset(offset, reason).map_err(|e| e.code())?;
+        self.tell_of_the_log();
         Ok(self.log.log_start_offset())
     }
 
     /// Whether everything up to and including the offset is committed.
     pub(crate) fn is_committed(&self, last_offset: i64) -> Result<bool, ErrorCode> {
-        self.check_leader(None)?;
-        Ok(self.log.high_watermark() > last_offset)
+        let role = self.role();
+        let PartitionRole::Leader { isr, replicas, .. } = &*role else {
+            return Err(ErrorCode::NotLeaderOrFollower);
+        };
+        if self.log.high_watermark() <= last_offset {
+            return Ok(false);
+        }
+        // The set of replicas in sync may have shrunk since the append.
+        let enough = isr.len() >= self.min_isr(*replicas);
+        if enough { Ok(true) } else { Err(ErrorCode::NotEnoughReplicasAfterAppend) }
     }
 
-    pub(crate) fn park(&self, waiter: &Arc<Notify>) {
-        self.waiters.park(waiter);
+    /// Parks a request until it leaves. What the partition grants counts as long as this broker leads, in the
+    /// epoch that the request names if it does.
+    pub(crate) fn park(&self, parked: &Arc<Parked>, wish: Wish, current_leader_epoch: Option<i32>) -> Place {
+        let look = || self.check_leader(current_leader_epoch).ok().map(|_| self.log.known_offsets());
+        self.waiters.park(parked, wish, look)
+    }
+
+    pub(crate) fn leave(&self, parked: &Arc<Parked>, place: Place) {
+        self.waiters.leave(parked, place);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn parked(&self) -> usize {
+        self.waiters.len()
     }
 
     /// The leader epoch, if this broker leads and the client believes in the same epoch (KIP-320).
     fn check_leader(&self, current_leader_epoch: Option<i32>) -> Result<i32, ErrorCode> {
-        let role = self.role();
-        let (leads, epoch) = match &*role {
-            PartitionRole::Leader { epoch, .. } => (true, *epoch),
-            PartitionRole::Follower { epoch } => (false, *epoch),
-        };
+        let (leads, epoch) = self.role().leadership();
         match current_leader_epoch {
             Some(known) if known < epoch => Err(ErrorCode::FencedLeaderEpoch),
             Some(known) if known > epoch => Err(ErrorCode::UnknownLeaderEpoch),
@@ -318,8 +264,4 @@ impl Partition {
     fn role_mut(&self) -> RwLockWriteGuard<'_, PartitionRole> {
         self.role.write().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn read_code(error: &ReadError) -> ErrorCode {
-    error.code()
 }

@@ -1,18 +1,15 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
 use ottla_common::{ErrorCode, TopicPartition, Uuid, internal_topics};
 use ottla_metadata::PartitionRegistration;
 use ottla_storage::{ActiveProducer, FetchIsolation, LogConfig, LogDirDescription, LogManager};
-use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use crate::append::{AppendFailure, Appended};
-use crate::fetch::{FetchInfo, FetchParams, FetchPartitionData};
+use crate::hosted_partitions::HostedPartitions;
 use crate::offsets::FoundOffset;
 use crate::partition::Partition;
 
@@ -44,7 +41,7 @@ pub struct ReplicaManager {
     node_id: i32,
     logs: Arc<LogManager>,
     configs: Arc<dyn LogConfigSource>,
-    partitions: RwLock<HashMap<TopicPartition, Arc<Partition>>>,
+    partitions: RwLock<HostedPartitions>,
 }
 
 impl ReplicaManager {
@@ -55,13 +52,26 @@ impl ReplicaManager {
 
     /// The partition, or why this broker has none of it.
     pub fn partition(&self, tp: &TopicPartition) -> Result<Arc<Partition>, ErrorCode> {
-        let partitions = self.partitions.read().unwrap_or_else(PoisonError::into_inner);
-        partitions.get(tp).cloned().ok_or(ErrorCode::NotLeaderOrFollower)
+        self.hosted().get(tp).cloned().ok_or(ErrorCode::NotLeaderOrFollower)
+    }
+
+    /// As [`Self::partition`] for many, those of a topic best one after the other.
+    pub(crate) fn partitions_of<'a>(
+        &self,
+        tps: impl Iterator<Item = &'a TopicPartition>,
+    ) -> Vec<Result<Arc<Partition>, ErrorCode>> {
+        let hosted = self.hosted();
+        let found = hosted.get_all(tps).map(|found| found.cloned().ok_or(ErrorCode::NotLeaderOrFollower));
+        found.collect()
     }
 
     /// Every partition here.
     pub fn partitions(&self) -> Vec<Arc<Partition>> {
-        self.partitions.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.hosted().iter().cloned().collect()
+    }
+
+    fn hosted(&self) -> RwLockReadGuard<'_, HostedPartitions> {
+        self.partitions.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The logs behind the partitions.
@@ -135,10 +145,7 @@ impl ReplicaManager {
             },
         )?;
         let partition = Arc::new(Partition::new(local.tp.clone(), local.topic_id, self.node_id, log));
-        self.partitions
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(local.tp.clone(), partition.clone());
+        self.partitions.write().unwrap_or_else(PoisonError::into_inner).insert(partition.clone());
         Ok(partition)
     }
 
@@ -157,6 +164,16 @@ impl ReplicaManager {
     /// Gives the logs of a topic its new settings.
     pub fn update_config(&self, topic: &str) {
         self.logs.update_topic_config(topic, &self.log_config(topic));
+    }
+
+    /// Gives all logs the settings that their topics have now, because those of brokers have changed.
+    pub fn update_all_configs(&self) {
+        let mut configs: HashMap<Arc<str>, Arc<LogConfig>> = HashMap::new();
+        for log in self.logs.all_logs() {
+            let topic = &log.topic_partition().topic;
+            let config = configs.entry(topic.clone()).or_insert_with(|| self.log_config(topic));
+            log.update_config(config.clone());
+        }
     }
 
     /// Appends what a client sent.
@@ -179,84 +196,6 @@ impl ReplicaManager {
             return Err(ErrorCode::NotLeaderOrFollower.into());
         }
         partition.append(records, acks)
-    }
-
-    /// Waits until each partition has committed up to its offset; answers a code for each.
-    pub async fn wait_until_committed(
-        &self,
-        offsets: &[(TopicPartition, i64)],
-        timeout_ms: i32,
-    ) -> Vec<ErrorCode> {
-        let waiter = Arc::new(Notify::new());
-        let deadline = Instant::now() + Duration::from_millis(timeout_ms.max(0) as u64);
-        let mut parked = false;
-        loop {
-            let states: Vec<Result<bool, ErrorCode>> =
-                offsets.iter().map(|(tp, last)| self.partition(tp)?.is_committed(*last)).collect();
-            if states.iter().all(|s| !matches!(s, Ok(false))) {
-                return states.into_iter().map(|s| s.err().unwrap_or(ErrorCode::None)).collect();
-            }
-            if !parked || tokio::time::timeout_at(deadline, waiter.notified()).await.is_ok() {
-                // Look again after parking: the watermark may have moved in between.
-                self.park(offsets.iter().map(|(tp, _)| tp), &waiter);
-                parked = true;
-                continue;
-            }
-            let late = |s| match s {
-                Ok(true) => ErrorCode::None,
-                Ok(false) => ErrorCode::RequestTimedOut,
-                Err(error) => error,
-            };
-            return states.into_iter().map(late).collect();
-        }
-    }
-
-    /// Reads from every partition, in order, waiting for `min_bytes` as long as the fetcher would.
-    pub async fn fetch_messages(&self, params: &FetchParams, infos: &[FetchInfo]) -> Vec<FetchPartitionData> {
-        let mut results = self.read_all(params, infos);
-        if params.max_wait_ms <= 0 || is_enough(params, &results) {
-            return results;
-        }
-        let waiter = Arc::new(Notify::new());
-        let deadline = Instant::now() + Duration::from_millis(params.max_wait_ms as u64);
-        loop {
-            // Look again after parking: records may have come in between.
-            self.park(infos.iter().map(|info| &info.tp), &waiter);
-            results = self.read_all(params, infos);
-            if is_enough(params, &results)
-                || tokio::time::timeout_at(deadline, waiter.notified()).await.is_err()
-            {
-                return results;
-            }
-        }
-    }
-
-    fn park<'a>(&self, tps: impl Iterator<Item = &'a TopicPartition>, waiter: &Arc<Notify>) {
-        for partition in tps.filter_map(|tp| self.partition(tp).ok()) {
-            partition.park(waiter);
-        }
-    }
-
-    fn read_all(&self, params: &FetchParams, infos: &[FetchInfo]) -> Vec<FetchPartitionData> {
-        let mut left = params.max_bytes.max(0) as usize;
-        // The first partition that has anything delivers at least one batch, however large.
-        let mut min_one_message = true;
-        infos
-            .iter()
-            .map(|info| {
-                let partition = match self.partition(&info.tp) {
-                    Ok(partition) => partition,
-                    Err(error) => return FetchPartitionData::failed(error),
-                };
-                let max_bytes = left.min(info.max_bytes.max(0) as usize);
-                let data = partition.read(info, params.isolation, max_bytes, min_one_message);
-                if !data.records.is_empty() {
-                    min_one_message = false;
-                }
-                left = left.saturating_sub(data.records.size_in_bytes());
-                data
-            })
-            .collect()
     }
 
     /// The offset for a timestamp or a named place.
@@ -298,9 +237,4 @@ impl ReplicaManager {
     pub fn describe_log_dirs(&self) -> Vec<LogDirDescription> {
         self.logs.describe_log_dirs()
     }
-}
-
-fn is_enough(params: &FetchParams, results: &[FetchPartitionData]) -> bool {
-    let bytes: usize = results.iter().map(|r| r.records.size_in_bytes()).sum();
-    bytes >= params.min_bytes.max(0) as usize || results.iter().any(FetchPartitionData::is_final)
 }

@@ -1,6 +1,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::StorageError;
 use crate::sync::Mutex;
@@ -10,6 +11,8 @@ use crate::sync::Mutex;
 #[derive(Debug, Default)]
 pub struct LogDirFailureChannel {
     state: Mutex<State>,
+    /// Whether any directory failed, so that all threads need not meet at the lock to hear that none did.
+    any_offline: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -23,6 +26,7 @@ impl LogDirFailureChannel {
     pub fn maybe_add_offline_log_dir(&self, dir: &Path, context: &str, error: &io::Error) -> bool {
         let mut state = self.state.lock();
         let news = state.offline.insert(dir.to_path_buf());
+        self.any_offline.store(true, Ordering::Release);
         if news {
             tracing::error!(dir = %dir.display(), %error, "{context}");
             state.unhandled.push_back(dir.to_path_buf());
@@ -32,7 +36,7 @@ impl LogDirFailureChannel {
 
     /// Whether the directory failed.
     pub fn is_offline(&self, dir: &Path) -> bool {
-        self.state.lock().offline.contains(dir)
+        self.any_offline.load(Ordering::Acquire) && self.state.lock().offline.contains(dir)
     }
 
     /// The next failed directory nobody has dealt with yet.

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ottla_common::{ErrorCode, TopicPartition, Uuid};
-use ottla_metadata::image::MetadataImage;
+use ottla_metadata::image::{MetadataImage, TopicImage};
 use ottla_protocol::Records;
 use ottla_protocol::messages::fetch_response::{AbortedTransaction, NodeEndpoint, PartitionData};
 use ottla_protocol::messages::{FetchRequest, FetchResponse};
@@ -26,7 +26,7 @@ const READ_COMMITTED: i8 = 1;
 pub async fn handle(broker: &BrokerContext, call: &Call, request: FetchRequest) -> FetchResponse {
     let image = broker.metadata.image().clone();
     let is_follower = request.replica_id >= 0 || request.replica_state.replica_id >= 0;
-    let context = broker.fetch.new_context(
+    let mut context = broker.fetch.new_context(
         call.version,
         request.session_id,
         request.session_epoch,
@@ -93,11 +93,12 @@ async fn read(
     request: &FetchRequest,
     wanted: Vec<FetchPartition>,
 ) -> Vec<(PartitionKey, PartitionData)> {
-    let mut keys = Vec::new();
-    let mut infos = Vec::new();
+    let mut keys = Vec::with_capacity(wanted.len());
+    let mut infos = Vec::with_capacity(wanted.len());
     let mut erroneous = Vec::new();
+    let mut topics = TopicLookup { image, last: None };
     for partition in wanted {
-        match fetch_info(image, &partition) {
+        match fetch_info(&mut topics, &partition) {
             Ok(info) => {
                 keys.push(partition.key);
                 infos.push(info);
@@ -133,23 +134,43 @@ async fn read(
     results
 }
 
-fn fetch_info(image: &MetadataImage, partition: &FetchPartition) -> Result<FetchInfo, ErrorCode> {
+/// Finds topics by name. Neighbours in a request mostly are of one topic.
+struct TopicLookup<'a> {
+    image: &'a MetadataImage,
+    last: Option<&'a TopicImage>,
+}
+
+impl<'a> TopicLookup<'a> {
+    fn find(&mut self, name: &Arc<str>) -> Option<&'a TopicImage> {
+        let is_same = |topic: &&TopicImage| Arc::ptr_eq(&topic.name, name) || topic.name == *name;
+        if !self.last.as_ref().is_some_and(is_same) {
+            self.last = self.image.topics.topic_by_name(name);
+        }
+        self.last
+    }
+}
+
+fn fetch_info(topics: &mut TopicLookup<'_>, partition: &FetchPartition) -> Result<FetchInfo, ErrorCode> {
     let key = &partition.key;
     if key.topic.is_empty() {
         return Err(ErrorCode::UnknownTopicId);
     }
-    let topic = image.topics.topic_by_name(&key.topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let topic = topics.find(&key.topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     if !topic.partitions.contains_key(&key.partition) {
         return Err(ErrorCode::UnknownTopicOrPartition);
     }
     Ok(FetchInfo {
-        tp: TopicPartition { topic: key.topic.clone(), partition: key.partition },
+        tp: topic_partition(key),
         topic_id: key.topic_id,
         fetch_offset: partition.fetch_offset,
         max_bytes: partition.max_bytes.max(0),
         current_leader_epoch: (partition.current_leader_epoch >= 0).then_some(partition.current_leader_epoch),
         last_fetched_epoch: (partition.last_fetched_epoch >= 0).then_some(partition.last_fetched_epoch),
     })
+}
+
+fn topic_partition(key: &PartitionKey) -> TopicPartition {
+    TopicPartition { topic: key.topic.clone(), partition: key.partition }
 }
 
 fn error_data(index: i32, error: ErrorCode) -> PartitionData {
@@ -168,8 +189,12 @@ fn partition_data(
     key: &PartitionKey,
     data: FetchPartitionData,
 ) -> PartitionData {
-    // Consumers of these versions do not know the storage error and would give up (KIP-112).
     let error = match data.error {
+        // It was deleted while the fetch waited.
+        ErrorCode::NotLeaderOrFollower if !broker.metadata.contains(&topic_partition(key)) => {
+            ErrorCode::UnknownTopicOrPartition
+        }
+        // Consumers of these versions do not know the storage error and would give up (KIP-112).
         ErrorCode::KafkaStorageError if call.version <= 5 => ErrorCode::NotLeaderOrFollower,
         error => error,
     };
@@ -198,12 +223,13 @@ fn partition_data(
         answer.diverging_epoch.epoch = epoch;
         answer.diverging_epoch.end_offset = end_offset;
     }
-    if call.version >= 16 && matches!(error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch) {
-        let tp = TopicPartition { topic: key.topic.clone(), partition: key.partition };
-        if let Some((leader, epoch)) = broker.metadata.current_leader(&tp) {
-            answer.current_leader.leader_id = leader;
-            answer.current_leader.leader_epoch = epoch;
-        }
+    let is_elsewhere = matches!(error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch);
+    if call.version >= 16
+        && is_elsewhere
+        && let Some((leader, epoch)) = broker.metadata.current_leader(&topic_partition(key))
+    {
+        answer.current_leader.leader_id = leader;
+        answer.current_leader.leader_epoch = epoch;
     }
     answer
 }

@@ -29,10 +29,11 @@ const ACKS_ALL: i16 = -1;
 
 /// Appends every partition's records; with acks=all waits until they are committed.
 pub async fn handle(broker: &BrokerContext, call: &Call, request: ProduceRequest) -> ProduceResponse {
-    let acks = request.acks;
+    // Taken apart, because what is left of it would hold on to the frame while this waits.
+    let ProduceRequest { acks, timeout_ms, topic_data, .. } = request;
     let mut response = ProduceResponse::default();
     let mut uncommitted = Vec::new();
-    for topic in request.topic_data {
+    for topic in topic_data {
         let target = Target::resolve(broker, call, &topic);
         let mut answer =
             TopicProduceResponse { name: topic.name.clone(), topic_id: topic.topic_id, ..Default::default() };
@@ -40,12 +41,14 @@ pub async fn handle(broker: &BrokerContext, call: &Call, request: ProduceRequest
             let index = partition.index;
             match append(broker, call, &target, partition, acks) {
                 Ok((tp, appended)) => {
-                    uncommitted.push((
-                        response.responses.len(),
-                        answer.partition_responses.len(),
-                        tp,
-                        appended.last_offset,
-                    ));
+                    if acks == ACKS_ALL && !appended.is_committed {
+                        uncommitted.push(Uncommitted {
+                            topic: response.responses.len(),
+                            partition: answer.partition_responses.len(),
+                            tp,
+                            last_offset: appended.last_offset,
+                        });
+                    }
                     answer.partition_responses.push(success(index, &appended));
                 }
                 Err(failure) => answer.partition_responses.push(failed(index, failure)),
@@ -53,8 +56,8 @@ pub async fn handle(broker: &BrokerContext, call: &Call, request: ProduceRequest
         }
         response.responses.push(answer);
     }
-    if acks == ACKS_ALL && !uncommitted.is_empty() {
-        wait_until_committed(broker, &mut response, uncommitted, request.timeout_ms).await;
+    if !uncommitted.is_empty() {
+        wait_until_committed(broker, &mut response, uncommitted, timeout_ms).await;
     }
     if call.version >= 10 {
         name_current_leaders(broker, call, &mut response);
@@ -164,24 +167,44 @@ fn failed(index: i32, failure: AppendFailure) -> PartitionProduceResponse {
     }
 }
 
+/// Records that other replicas do not have yet, and their place in the answer.
+struct Uncommitted {
+    topic: usize,
+    partition: usize,
+    tp: TopicPartition,
+    last_offset: i64,
+}
+
 async fn wait_until_committed(
     broker: &BrokerContext,
     response: &mut ProduceResponse,
-    uncommitted: Vec<(usize, usize, TopicPartition, i64)>,
+    uncommitted: Vec<Uncommitted>,
     timeout_ms: i32,
 ) {
-    let offsets: Vec<_> = uncommitted.iter().map(|(_, _, tp, last)| (tp.clone(), *last)).collect();
+    for answer in &mut response.responses {
+        own(&mut answer.name);
+    }
+    let offsets: Vec<_> = uncommitted.iter().map(|wait| (wait.tp.clone(), wait.last_offset)).collect();
     let errors = broker.replicas.wait_until_committed(&offsets, timeout_ms).await;
-    for ((topic, partition, _, _), error) in uncommitted.into_iter().zip(errors) {
+    for (wait, error) in uncommitted.into_iter().zip(errors) {
         if !error.is_none() {
-            let answer = &mut response.responses[topic].partition_responses[partition];
+            let answer = &mut response.responses[wait.topic].partition_responses[wait.partition];
             *answer = failed(answer.index, error.into());
         }
     }
 }
 
+/// A name from a request shares the memory its connection reads into: a copy does not keep that from others.
+fn own(name: &mut ByteString) {
+    *name = ByteString::from(name.to_string());
+}
+
 /// A producer that asked the wrong broker is told the right one (KIP-951).
 fn name_current_leaders(broker: &BrokerContext, call: &Call, response: &mut ProduceResponse) {
+    let is_elsewhere = |p: &PartitionProduceResponse| p.error_code == ErrorCode::NotLeaderOrFollower.code();
+    if !response.responses.iter().flat_map(|topic| &topic.partition_responses).any(is_elsewhere) {
+        return;
+    }
     let mut leaders = BTreeSet::new();
     for topic in &mut response.responses {
         let name = if topic.name.is_empty() {
@@ -191,7 +214,7 @@ fn name_current_leaders(broker: &BrokerContext, call: &Call, response: &mut Prod
         };
         let Some(name) = name else { continue };
         for partition in &mut topic.partition_responses {
-            if partition.error_code == ErrorCode::NotLeaderOrFollower.code() {
+            if is_elsewhere(partition) {
                 let tp = TopicPartition::new(name.clone(), partition.index);
                 if let Some((leader, epoch)) = broker.metadata.current_leader(&tp) {
                     partition.current_leader.leader_id = leader;

@@ -1,8 +1,9 @@
-use super::UnifiedLog;
+use super::{LogOffsetSnapshot, UnifiedLog};
 use crate::error::{ReadError, StorageError};
 use crate::fetch::{FetchDataInfo, FetchIsolation};
 use crate::file_records::ScanError;
 use crate::index::AbortedTxn;
+use crate::log_offset::LogOffsetMetadata;
 use crate::log_segment::TimestampAndOffset;
 use crate::log_validator::decompression_limits;
 
@@ -25,7 +26,35 @@ impl ListOffsetsTimestamp {
     pub const EARLIEST_PENDING_UPLOAD: i64 = -6;
 }
 
+impl LogOffsetSnapshot {
+    /// The first offset that a reader may not see.
+    pub fn upper_bound(&self, isolation: FetchIsolation) -> &LogOffsetMetadata {
+        match isolation {
+            FetchIsolation::LogEnd => &self.log_end_offset,
+            FetchIsolation::HighWatermark => &self.high_watermark,
+            FetchIsolation::TxnCommitted => &self.last_stable_offset,
+        }
+    }
+}
+
 impl UnifiedLog {
+    /// All offsets, with their places as far as these are known: two glances, and never the disk.
+    pub fn known_offsets(&self) -> LogOffsetSnapshot {
+        // In this order: the watermark, which follows the end, must not be seen ahead of it.
+        let marks = *self.marks.read();
+        LogOffsetSnapshot {
+            log_start_offset: marks.log_start_offset,
+            log_end_offset: self.log_end_offset_metadata(),
+            high_watermark: marks.high_watermark,
+            last_stable_offset: marks.last_stable(),
+        }
+    }
+
+    /// Fails if the log's directory is offline.
+    pub fn check_online(&self) -> Result<(), ReadError> {
+        Ok(self.failures.check(&self.parent_dir)?)
+    }
+
     /// Reads from an offset on, at most `max_bytes`; with `min_one_message` at least the first batch.
     pub fn read(
         &self,
@@ -34,7 +63,7 @@ impl UnifiedLog {
         isolation: FetchIsolation,
         min_one_message: bool,
     ) -> Result<FetchDataInfo, ReadError> {
-        self.failures.check(&self.parent_dir)?;
+        self.check_online()?;
         self.check_offset(start_offset)?;
         let bound = match isolation {
             FetchIsolation::LogEnd => self.log_end_offset_metadata(),
@@ -61,8 +90,8 @@ impl UnifiedLog {
     pub fn maybe_convert_to_offset_metadata(
         &self,
         offset: i64,
-    ) -> Result<crate::log_offset::LogOffsetMetadata, StorageError> {
-        self.locate(crate::log_offset::LogOffsetMetadata::offset_only(offset))
+    ) -> Result<LogOffsetMetadata, StorageError> {
+        self.locate(LogOffsetMetadata::offset_only(offset))
     }
 
     /// Aborted transactions with records in `[start_offset, upper_bound)`.

@@ -94,10 +94,12 @@ impl FetchManager {
         if session.uses_topic_ids != uses_topic_ids {
             return FetchContext::Error(ErrorCode::FetchSessionTopicIdError);
         }
-        session.update(partitions.clone(), forgotten);
+        // What a request names it may forget in the same breath, and the session with it.
+        let named = if forgotten.is_empty() { Vec::new() } else { partitions.clone() };
+        session.update(partitions, forgotten);
         if session.is_empty() {
             slots.by_id.remove(&session_id);
-            return FetchContext::Sessionless { partitions };
+            return FetchContext::Sessionless { partitions: named };
         }
         slot.last_used_ms = now_ms;
         slot.size = session.len();

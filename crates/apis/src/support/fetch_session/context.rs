@@ -39,10 +39,11 @@ pub enum FetchContext {
 }
 
 impl FetchContext {
-    /// All partitions to read, in serving order.
-    pub fn partitions(&self, name_of: impl Fn(Uuid) -> Option<Arc<str>>) -> Vec<FetchPartition> {
+    /// All partitions to read, in serving order. To be asked for once.
+    pub fn partitions(&mut self, name_of: impl Fn(Uuid) -> Option<Arc<str>>) -> Vec<FetchPartition> {
         match self {
-            Self::Sessionless { partitions } | Self::Full { partitions, .. } => partitions.clone(),
+            Self::Sessionless { partitions } => std::mem::take(partitions),
+            Self::Full { partitions, .. } => partitions.clone(),
             Self::Incremental { session, .. } => lock(session).partitions(name_of),
             Self::Error(_) => Vec::new(),
         }

@@ -37,7 +37,7 @@ fn a_session_answers_only_what_changed() {
     let manager = FetchManager::new(10, 120_000, 1);
     let id = open_session(&manager, 0);
     assert_ne!(id, 0);
-    let context = manager.new_context(17, id, 1, false, vec![], &[], 1);
+    let mut context = manager.new_context(17, id, 1, false, vec![], &[], 1);
     assert_eq!(context.partitions(|_| None).len(), 2);
     let response = context.respond(&manager, vec![data(0, 5, b""), data(1, 6, b"")], 1);
     assert_eq!(response.session_id, id);
@@ -50,7 +50,7 @@ fn partitions_that_delivered_wait_behind_the_others() {
     let id = open_session(&manager, 0);
     let context = manager.new_context(17, id, 1, false, vec![], &[], 1);
     context.respond(&manager, vec![data(0, 6, b"x"), data(1, 5, b"")], 1);
-    let context = manager.new_context(17, id, 2, false, vec![], &[], 2);
+    let mut context = manager.new_context(17, id, 2, false, vec![], &[], 2);
     let order: Vec<_> = context.partitions(|_| None).iter().map(|p| p.key.partition).collect();
     assert_eq!(order, [1, 0]);
 }
