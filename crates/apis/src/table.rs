@@ -81,7 +81,7 @@ pub static API_TABLE: &[ApiEntry] = &[
     api!(SyncGroup, broker::groups::sync_group),
     api!(DescribeGroups, broker::groups::describe_groups),
     api!(ListGroups, broker::groups::list_groups),
-    api!(ApiVersions, broker::api_versions::handle),
+    ApiEntry { key: ApiKey::ApiVersions, serve: serve_api_versions },
     api!(CreateTopics, broker::forward::create_topics),
     api!(DeleteTopics, broker::forward::delete_topics),
     api!(DeleteRecords, broker::delete_records::handle),
@@ -193,6 +193,39 @@ fn serve_metadata(
             }
             Err(error) => Outcome::Close(error.into()),
         }
+    })
+}
+
+/// The same for every client, and asked for on every new connection: encoded once per image.
+fn serve_api_versions(
+    broker: Arc<BrokerContext>,
+    call: Call,
+    correlation_id: i32,
+    body: Bytes,
+) -> BoxFuture<'static, Outcome> {
+    Box::pin(async move {
+        let request = match read::<ApiVersionsRequest>(body, call.version) {
+            Ok(request) => request,
+            Err(error) => return Outcome::Close(error.into()),
+        };
+        if let Some(refusal) = broker::api_versions::refusal(&broker, &call, &request) {
+            return encode(ApiKey::ApiVersions, call.version, correlation_id, &refusal);
+        }
+        let question = Question { version: call.version, listener: call.listener, body: Bytes::new() };
+        let answer = match broker.metadata.api_versions().get(&question) {
+            Ok(answer) => answer,
+            Err(generation) => {
+                let list = broker::api_versions::list(&broker, call.version);
+                match list.to_bytes(call.version) {
+                    Ok(answer) => {
+                        broker.metadata.api_versions().put(generation, question, answer.clone());
+                        answer
+                    }
+                    Err(error) => return Outcome::Close(error.into()),
+                }
+            }
+        };
+        with_header(ApiKey::ApiVersions, call.version, correlation_id, answer)
     })
 }
 

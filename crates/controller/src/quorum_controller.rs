@@ -122,6 +122,13 @@ impl QuorumController {
         self.leadership.map_or(-1, |leadership| leadership.next_write_offset)
     }
 
+    /// The log ends before this offset: the quorum may have written records of its own.
+    pub fn note_log_end_offset(&mut self, end_offset: i64) {
+        if let Some(leadership) = &mut self.leadership {
+            leadership.next_write_offset = leadership.next_write_offset.max(end_offset);
+        }
+    }
+
     /// The offset of the last committed record that this replica knows.
     pub fn last_committed_offset(&self) -> i64 {
         self.timeline.committed_offset()

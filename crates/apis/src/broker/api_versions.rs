@@ -15,22 +15,31 @@ use ottla_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use crate::table::API_TABLE;
 use crate::{BrokerContext, Call};
 
-/// Answers the list, or why the request is none.
-pub async fn handle(broker: &BrokerContext, call: &Call, request: ApiVersionsRequest) -> ApiVersionsResponse {
+/// Why the request gets no list, if it gets none.
+pub fn refusal(
+    broker: &BrokerContext,
+    call: &Call,
+    request: &ApiVersionsRequest,
+) -> Option<ApiVersionsResponse> {
     if call.version >= 3
         && !(is_valid_name(&request.client_software_name) && is_valid_name(&request.client_software_version))
     {
-        return error(ErrorCode::InvalidRequest);
+        return Some(error(ErrorCode::InvalidRequest));
     }
     let meant = request.cluster_id.as_ref();
     if meant.is_some_and(|id| *id != broker.settings.cluster_id || request.node_id != broker.settings.node_id)
     {
-        return error(ErrorCode::RebootstrapRequired);
+        return Some(error(ErrorCode::RebootstrapRequired));
     }
+    None
+}
+
+/// The list of this broker, in the version of the request.
+pub fn list(broker: &BrokerContext, version: i16) -> ApiVersionsResponse {
     let unstable = broker.settings.unstable_api_versions_enable;
     let kraft_version = broker.metadata.kraft_version();
     let apis = API_TABLE.iter().map(|e| e.key);
-    response(apis, call.version, unstable, &broker.metadata.image(), kraft_version)
+    response(apis, version, unstable, &broker.metadata.image(), kraft_version)
 }
 
 /// The list of a node that serves these APIs, in the version of the request.

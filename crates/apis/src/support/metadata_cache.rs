@@ -18,6 +18,7 @@ pub struct MetadataCache {
     image: ArcSwap<MetadataImage>,
     kraft_version: AtomicI16,
     responses: ResponseCache,
+    api_versions: ResponseCache,
 }
 
 /// How older clients want missing endpoints reported.
@@ -44,6 +45,7 @@ impl MetadataCache {
     pub fn publish(&self, image: Arc<MetadataImage>, kraft_version: i16, topology_changed: bool) {
         self.kraft_version.store(kraft_version, Ordering::Relaxed);
         self.image.store(image);
+        self.api_versions.invalidate();
         if topology_changed {
             self.responses.invalidate();
         }
@@ -52,6 +54,11 @@ impl MetadataCache {
     /// Answers to Metadata as they were encoded for this image.
     pub fn responses(&self) -> &ResponseCache {
         &self.responses
+    }
+
+    /// Answers to ApiVersions as they were encoded for this image, which they all name.
+    pub fn api_versions(&self) -> &ResponseCache {
+        &self.api_versions
     }
 
     /// Whether the partition exists, here or elsewhere.

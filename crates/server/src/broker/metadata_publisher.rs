@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, info};
 
 use super::live_config::LiveConfig;
+use super::log_tasks::LogWatch;
 use crate::coordinator::GroupCoordinatorService;
 use crate::raft::{CommittedBatch, LeaderAndEpoch, OffsetAndEpoch, RaftClient, RaftListener, SnapshotReader};
 
@@ -29,16 +30,46 @@ enum News {
     Snapshot { provenance: MetadataProvenance, records: Vec<ApiMessageAndVersion> },
 }
 
+/// The most batches that are withheld before the publisher hears of them: its image must not fall behind so
+/// far that the log could not be cut.
+const WITHHELD_MAX: usize = 64;
+
 /// The raft thread's side: passes on and returns.
 #[derive(Debug)]
 pub struct PublisherListener {
     news: mpsc::UnboundedSender<News>,
+    applied: watch::Sender<i64>,
+    /// Batches that say nothing, with which the publisher need not be woken.
+    withheld: Vec<Arc<CommittedBatch>>,
+}
+
+impl PublisherListener {
+    /// A publisher that has applied everything has also applied what says nothing.
+    fn withhold(&mut self, batches: &[Arc<CommittedBatch>]) -> bool {
+        let (Some(first), Some(last)) = (batches.first(), batches.last()) else { return true };
+        if self.withheld.len() >= WITHHELD_MAX || !batches.iter().all(|batch| batch.is_no_op()) {
+            return false;
+        }
+        self.applied.send_if_modified(|applied| {
+            let follows = *applied >= 0 && *applied + 1 == first.base_offset;
+            if follows {
+                *applied = last.last_offset;
+            }
+            follows
+        })
+    }
 }
 
 impl RaftListener for PublisherListener {
     fn handle_commit(&mut self, batches: &[Arc<CommittedBatch>]) {
+        if self.withhold(batches) {
+            self.withheld.extend_from_slice(batches);
+            return;
+        }
+        let mut news = std::mem::take(&mut self.withheld);
+        news.extend_from_slice(batches);
         // A publisher that has stopped needs no news.
-        let _ = self.news.send(News::Commit(batches.to_vec()));
+        let _ = self.news.send(News::Commit(news));
     }
 
     fn handle_load_snapshot(&mut self, mut snapshot: SnapshotReader) {
@@ -53,6 +84,7 @@ impl RaftListener for PublisherListener {
             last_contained_log_time_ms: snapshot.last_contained_log_timestamp(),
             is_offset_batch_aligned: true,
         };
+        self.withheld.clear();
         match snapshot.read_all() {
             Ok(records) => {
                 let _ = self.news.send(News::Snapshot { provenance, records });
@@ -97,6 +129,8 @@ pub struct PublisherParts {
     pub policy: SnapshotPolicy,
     /// The clock.
     pub time: Arc<dyn Time>,
+    /// Who keeps house behind changes of partitions.
+    pub log_watch: LogWatch,
 }
 
 /// Follows the committed log and makes the broker do what it says.
@@ -115,8 +149,9 @@ impl MetadataPublisher {
     pub fn new(parts: PublisherParts) -> (Self, PublisherListener, watch::Receiver<i64>) {
         let (sender, news) = mpsc::unbounded_channel();
         let (applied, applied_offset) = watch::channel(-1);
+        let listener = PublisherListener { news: sender, applied: applied.clone(), withheld: Vec::new() };
         let publisher = Self { parts, loader: MetadataLoader::default(), news, applied, started: false };
-        (publisher, PublisherListener { news: sender }, applied_offset)
+        (publisher, listener, applied_offset)
     }
 
     /// Runs until the raft client is gone, or until the log cannot be followed.
@@ -163,6 +198,7 @@ impl MetadataPublisher {
         self.forget_deleted_topics(&update.delta).await;
         self.maybe_write_snapshot(&update);
         self.applied.send_replace(image.offset());
+        self.parts.log_watch.note();
         Ok(())
     }
 
@@ -310,5 +346,57 @@ fn borrowed(batch: &CommittedBatch) -> ottla_metadata::CommittedBatch<'_> {
         append_timestamp_ms: batch.append_timestamp,
         size_bytes: batch.size_in_bytes as i64,
         records: &batch.records,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ottla_protocol::records::metadata::{MetadataRecord, NoOpRecord, RemoveTopicRecord};
+
+    use super::*;
+
+    fn batch(base_offset: i64, record: MetadataRecord) -> Arc<CommittedBatch> {
+        Arc::new(CommittedBatch {
+            base_offset,
+            last_offset: base_offset,
+            epoch: 1,
+            append_timestamp: 0,
+            size_in_bytes: 70,
+            records: vec![ApiMessageAndVersion { message: record, version: 0 }],
+        })
+    }
+
+    fn no_op(offset: i64) -> Arc<CommittedBatch> {
+        batch(offset, MetadataRecord::NoOpRecord(NoOpRecord::default()))
+    }
+
+    #[test]
+    fn what_says_nothing_wakes_nobody_who_is_up_to_date() {
+        let (sender, mut news) = mpsc::unbounded_channel();
+        let (applied, offset) = watch::channel(4);
+        let mut listener = PublisherListener { news: sender, applied, withheld: Vec::new() };
+        listener.handle_commit(&[no_op(5)]);
+        listener.handle_commit(&[no_op(6)]);
+        assert!(news.try_recv().is_err());
+        assert_eq!(*offset.borrow(), 6);
+        listener.handle_commit(&[batch(7, MetadataRecord::RemoveTopicRecord(RemoveTopicRecord::default()))]);
+        let Ok(News::Commit(batches)) = news.try_recv() else { panic!("there is news") };
+        assert_eq!(batches.iter().map(|b| b.base_offset).collect::<Vec<_>>(), [5, 6, 7]);
+        assert_eq!(*offset.borrow(), 6, "the publisher has not applied it yet");
+        listener.handle_commit(&[no_op(8)]);
+        assert!(news.try_recv().is_ok(), "it comes behind what is not applied yet");
+    }
+
+    #[test]
+    fn an_image_does_not_fall_behind_for_ever() {
+        let (sender, mut news) = mpsc::unbounded_channel();
+        let (applied, _offset) = watch::channel(0);
+        let mut listener = PublisherListener { news: sender, applied, withheld: Vec::new() };
+        for offset in 1..=WITHHELD_MAX as i64 {
+            listener.handle_commit(&[no_op(offset)]);
+        }
+        assert!(news.try_recv().is_err());
+        listener.handle_commit(&[no_op(WITHHELD_MAX as i64 + 1)]);
+        assert!(matches!(news.try_recv(), Ok(News::Commit(batches)) if batches.len() == WITHHELD_MAX + 1));
     }
 }

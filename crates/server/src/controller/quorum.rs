@@ -11,6 +11,9 @@ pub trait MetadataQuorum: Debug + Send + Sync + 'static {
     fn prepare_append(&self, epoch: i32, records: Vec<ApiMessageAndVersion>) -> Result<i64, AppendError>;
     /// Lets what was prepared go to the log.
     fn schedule_prepared_append(&self);
+    /// As long as this node leads in this epoch: appends the records whenever nothing was appended for so
+    /// long. The controller does not hear of them: records that say nothing are what this is for.
+    fn append_when_idle(&self, epoch: i32, interval_ms: i64, records: Vec<ApiMessageAndVersion>);
     /// One past the last offset in the local log.
     fn log_end_offset(&self) -> i64;
     /// The finalized `kraft.version`.

@@ -18,6 +18,10 @@ impl MetadataQuorum for RaftClient {
         Self::schedule_prepared_append(self);
     }
 
+    fn append_when_idle(&self, epoch: i32, interval_ms: i64, records: Vec<ApiMessageAndVersion>) {
+        Self::append_when_idle(self, epoch, interval_ms, records);
+    }
+
     fn log_end_offset(&self) -> i64 {
         Self::log_end_offset(self)
     }
@@ -51,7 +55,8 @@ impl ControllerListener {
 
 impl RaftListener for ControllerListener {
     fn handle_commit(&mut self, batches: &[Arc<CommittedBatch>]) {
-        for batch in batches {
+        // What says nothing needs nobody to wake up: where the log ends is known from the quorum.
+        for batch in batches.iter().filter(|batch| !batch.is_no_op()) {
             self.handle.metadata_event(MetadataEvent::Commit {
                 base_offset: batch.base_offset,
                 last_offset: batch.last_offset,

@@ -79,7 +79,6 @@ impl fmt::Debug for ControllerTask {
 /// When periodic work is next due, by the clock. `None` while this node does not lead.
 #[derive(Debug, Default)]
 struct Timers {
-    no_op_ms: Option<i64>,
     balance_leaders_ms: Option<i64>,
     unclean_elections_ms: Option<i64>,
 }
@@ -141,6 +140,7 @@ impl ControllerTask {
         let Some(epoch) = self.kernel.active_epoch() else {
             return reply(Err(self.not_controller()));
         };
+        self.kernel.note_log_end_offset(self.quorum.log_end_offset());
         let now_ms = self.time.now_ms();
         let decided = decide(&mut self.kernel, &mut *self.random, now_ms);
         let ControllerResult { records, response, is_atomic } = match decided {
@@ -202,7 +202,6 @@ impl ControllerTask {
             }
         }
         self.quorum.schedule_prepared_append();
-        self.timers.no_op_ms = self.kernel.config().max_idle_interval_ms.map(|ms| self.time.now_ms() + ms);
         Ok(last_offset)
     }
 
@@ -298,7 +297,11 @@ impl ControllerTask {
         );
         self.start_timers(now_ms);
         match self.append(epoch, activation.records, activation.is_atomic) {
-            Ok(_) => {}
+            Ok(_) => {
+                if let Some(interval_ms) = self.kernel.config().max_idle_interval_ms {
+                    self.quorum.append_when_idle(epoch, interval_ms, self.kernel.no_op().records);
+                }
+            }
             Err(error) => {
                 tracing::error!(
                     logger = LOGGER,
@@ -327,7 +330,6 @@ impl ControllerTask {
     fn start_timers(&mut self, now_ms: i64) {
         let config = self.kernel.config();
         self.timers = Timers {
-            no_op_ms: config.max_idle_interval_ms.map(|ms| now_ms + ms),
             balance_leaders_ms: config.leader_imbalance_check_interval_ms.map(|ms| now_ms + ms),
             unclean_elections_ms: Some(now_ms + config.unclean_leader_election_check_interval_ms.max(1)),
         };
@@ -335,7 +337,6 @@ impl ControllerTask {
 
     fn sleep_ms(&self) -> i64 {
         let due = [
-            self.timers.no_op_ms,
             self.timers.balance_leaders_ms,
             self.timers.unclean_elections_ms,
             self.kernel.next_session_expiration_ms().filter(|_| self.kernel.active_epoch().is_some()),
@@ -354,10 +355,6 @@ impl ControllerTask {
             self.periodic("maybeFenceStaleBroker", |kernel| kernel.maybe_fence_one_stale_broker(now_ms));
         }
         let is_due = |timer: Option<i64>| timer.is_some_and(|at| at <= now_ms);
-        if is_due(self.timers.no_op_ms) {
-            self.timers.no_op_ms = self.kernel.config().max_idle_interval_ms.map(|ms| now_ms + ms);
-            self.periodic("writeNoOpRecord", |kernel| kernel.no_op().map(|()| false));
-        }
         if is_due(self.timers.balance_leaders_ms) {
             let more = self.periodic("electPreferred", |kernel| kernel.maybe_balance_partition_leaders());
             let interval = self.kernel.config().leader_imbalance_check_interval_ms;
@@ -378,6 +375,7 @@ impl ControllerTask {
         let Some(epoch) = self.kernel.active_epoch() else {
             return false;
         };
+        self.kernel.note_log_end_offset(self.quorum.log_end_offset());
         let result = decide(&mut self.kernel);
         if result.records.is_empty() {
             return result.response;

@@ -79,6 +79,7 @@ impl MetadataQuorum for MemoryQuorum {
         Ok(*end - 1)
     }
     fn schedule_prepared_append(&self) {}
+    fn append_when_idle(&self, _: i32, _: i64, _: Vec<ApiMessageAndVersion>) {}
     fn log_end_offset(&self) -> i64 {
         *self.end.lock().unwrap()
     }

@@ -29,7 +29,7 @@ use crate::broker::directories::LogDirectories;
 use crate::broker::groups::GroupRequests;
 use crate::broker::lifecycle::{BrokerLifecycle, LifecycleOptions};
 use crate::broker::live_config::LiveConfig;
-use crate::broker::log_tasks;
+use crate::broker::log_tasks::{LogTasks, LogWatch};
 use crate::broker::metadata_publisher::{MetadataPublisher, PublisherParts};
 use crate::broker::producer_ids::BlockProducerIds;
 use crate::broker::request_handler::BrokerRequestHandler;
@@ -62,7 +62,8 @@ pub(super) struct BrokerNode {
     lifecycle: BrokerLifecycle,
     groups: Arc<GroupCoordinatorService>,
     controlled_shutdown: bool,
-    tasks: Vec<JoinHandle<()>>,
+    publisher: JoinHandle<()>,
+    log_tasks: LogTasks,
     addresses: Vec<SocketAddr>,
 }
 
@@ -90,6 +91,7 @@ impl BrokerNode {
             m.max_snapshot_interval_ms,
             time.now_ms(),
         );
+        let log_watch = LogWatch::default();
         let (publisher, listener, applied_offset) = MetadataPublisher::new(PublisherParts {
             node_id: config.node_id,
             cache: cache.clone(),
@@ -99,9 +101,10 @@ impl BrokerNode {
             raft: raft.clone(),
             policy,
             time: time.clone(),
+            log_watch: log_watch.clone(),
         });
         let hurry = Arc::new(Notify::new());
-        let mut tasks = vec![tokio::spawn(follow(publisher))];
+        let publisher = tokio::spawn(follow(publisher));
         raft.register(Box::new(listener));
         let registration = registration(&options);
         let mut lifecycle = BrokerLifecycle::start(LifecycleOptions {
@@ -120,7 +123,7 @@ impl BrokerNode {
         })
         .await?;
         lifecycle.wait_until_caught_up().await;
-        tasks.extend(log_tasks::spawn(config, logs, hurry));
+        let log_tasks = LogTasks::start(config, logs, log_watch.clone(), hurry)?;
         let requests = Arc::new(ControllerRequests {
             controller: controller.clone(),
             raft: raft.clone(),
@@ -129,7 +132,7 @@ impl BrokerNode {
         });
         let served = Served { live, cache, replicas, groups: groups.clone(), requests };
         let context = served.context(&options);
-        let handler = Arc::new(BrokerRequestHandler(Arc::new(context)));
+        let handler = Arc::new(BrokerRequestHandler { context: Arc::new(context), logs: log_watch });
         let mut bootstrap = Vec::new();
         for endpoint in config.broker_listeners() {
             sockets.start_listener(&endpoint.listener_name, &handler);
@@ -138,7 +141,7 @@ impl BrokerNode {
         }
         lifecycle.unfence().await;
         let controlled_shutdown = config.settings.server.controlled_shutdown_enable;
-        Ok(Self { lifecycle, groups, controlled_shutdown, tasks, addresses: bootstrap })
+        Ok(Self { lifecycle, groups, controlled_shutdown, publisher, log_tasks, addresses: bootstrap })
     }
 
     pub(super) fn bootstrap_addresses(&self) -> Vec<SocketAddr> {
@@ -154,7 +157,8 @@ impl BrokerNode {
 
     pub(super) fn stop(self) {
         self.groups.shutdown();
-        self.tasks.iter().for_each(JoinHandle::abort);
+        self.publisher.abort();
+        self.log_tasks.stop();
     }
 }
 

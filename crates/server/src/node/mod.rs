@@ -50,6 +50,9 @@ pub enum StartError {
     /// The controller does not want this broker.
     #[error(transparent)]
     Registration(#[from] RegistrationError),
+    /// The system gives no more threads.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] std::io::Error),
     /// Nothing here can be served yet.
     #[error("{0}")]
     Unsupported(String),

@@ -21,7 +21,7 @@ use super::driver;
 use super::listener::RaftListener;
 use super::metadata_log::MetadataLogError;
 use super::quorum_state_store::QuorumStateError;
-use super::shared::Shared;
+use super::shared::{IdleAppend, Shared};
 use super::snapshot::{SnapshotError, SnapshotWriter};
 
 /// What the quorum client needs to know to start.
@@ -182,6 +182,12 @@ impl RaftClient {
         let offset = self.prepare_append(epoch, records)?;
         self.schedule_prepared_append();
         Ok(offset)
+    }
+
+    /// From now on, and as long as this node leads in this epoch: appends the records, in one batch, whenever
+    /// nothing was appended for so long.
+    pub fn append_when_idle(&self, epoch: i32, interval_ms: i64, records: Vec<ApiMessageAndVersion>) {
+        self.shared.append_when_idle(IdleAppend { epoch, interval_ms, records });
     }
 
     /// One past the last committed offset, once it is known in this epoch.

@@ -23,7 +23,7 @@ use super::client::{RaftConfig, RaftStartError};
 use super::listeners::Listeners;
 use super::metadata_log::{KafkaMetadataLog, MetadataLogError};
 use super::quorum_state_store::{FileQuorumStateStore, QuorumStateError};
-use super::shared::{Command, Shared, Status};
+use super::shared::{Command, IdleAppend, Shared, Status};
 use super::snapshot::{PartialFile, SnapshotError};
 
 /// How often superfluous snapshots are looked for.
@@ -86,7 +86,11 @@ pub(super) fn start(
         leader_endpoints: Endpoints::EMPTY,
         fetching: None,
         dirty: false,
+        unforced: false,
+        was_asked: false,
         done: false,
+        idle: None,
+        idle_since_ms: 0,
         next_clean_ms: 0,
         next_background_ms: 0,
     };
@@ -161,7 +165,14 @@ struct Driver {
     fetching: Option<PartialFile>,
     /// Whether the log has what is not on disk yet.
     dirty: bool,
+    /// Whether it has what need not be there before somebody else reads it.
+    unforced: bool,
+    /// Whether another node or a tool asked anything since the log was idle last.
+    was_asked: bool,
     done: bool,
+    /// What to append when nothing was appended for a while; its wait counts from `idle_since_ms`.
+    idle: Option<IdleAppend>,
+    idle_since_ms: i64,
     next_clean_ms: i64,
     next_background_ms: i64,
 }
@@ -182,7 +193,8 @@ impl Driver {
         self.settle()?;
         while !self.done {
             let now = self.clock.now_ms();
-            let timeout = self.kernel.poll_timeout(now).saturating_sub(now);
+            let wake_ms = self.kernel.poll_timeout(now).min(self.idle_deadline_ms());
+            let timeout = wake_ms.saturating_sub(now);
             let commands = self.shared.wait(Duration::from_millis(timeout.max(0).unsigned_abs()));
             if commands.is_empty() {
                 self.feed(RaftInput::Tick)?;
@@ -190,24 +202,72 @@ impl Driver {
             for command in commands {
                 self.handle(command)?;
             }
+            self.append_if_idle()?;
             self.settle()?;
             self.do_chores()?;
         }
         Ok(())
     }
 
+    fn idle_deadline_ms(&self) -> i64 {
+        self.idle.as_ref().map_or(i64::MAX, |idle| self.idle_since_ms.saturating_add(idle.interval_ms))
+    }
+
+    /// Done here and not by whoever wants it, so that a node at rest wakes one thread and not three.
+    fn append_if_idle(&mut self) -> Result<(), DriverError> {
+        let now = self.clock.now_ms();
+        let Some(idle) = self.idle.as_ref().filter(|_| self.idle_deadline_ms() <= now) else { return Ok(()) };
+        self.idle_since_ms = now;
+        match self.shared.prepare_idle_append(idle) {
+            Ok(Some(append)) => {
+                let force = self.dirty || self.has_readers();
+                self.handle(append)?;
+                if !force {
+                    self.count_as_flushed()?;
+                }
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "cannot append to the idle metadata log"),
+        }
+        Ok(())
+    }
+
+    /// Whether anybody else may have learned what is in the log. If so, nothing may be lost that was committed.
+    fn has_readers(&mut self) -> bool {
+        let asked = std::mem::take(&mut self.was_asked) || !self.asked.is_empty();
+        asked || self.kernel.partition().last_voter_set().ids().count() > 1
+    }
+
+    /// A record that says nothing and that nobody else has seen may be lost with the power: nothing follows
+    /// from it, and a sync of the disk twice a second is all that a node at rest would do.
+    fn count_as_flushed(&mut self) -> Result<(), DriverError> {
+        self.dirty = false;
+        self.unforced = true;
+        self.feed(RaftInput::LogFlushed(self.log.log().log_end_offset()))
+    }
+
     fn handle(&mut self, command: Command) -> Result<(), DriverError> {
         match command {
             Command::Input(input) => self.feed(input),
             Command::Append(batches, decoded) => {
+                self.idle_since_ms = self.clock.now_ms();
                 self.listeners.expect(decoded);
                 self.feed(RaftInput::Append(batches))
             }
             Command::Ask(request, reply) => {
+                self.was_asked = true;
+                if std::mem::take(&mut self.unforced) {
+                    self.log.flush()?;
+                }
                 let id = self.next_request_id;
                 self.next_request_id += 1;
                 self.asked.insert(id, reply);
                 self.feed(RaftInput::Request { id, request })
+            }
+            Command::AppendWhenIdle(idle) => {
+                self.idle_since_ms = self.clock.now_ms();
+                self.idle = Some(idle);
+                Ok(())
             }
             Command::Register(listener) => {
                 self.listeners.register(listener);
@@ -219,7 +279,7 @@ impl Driver {
     /// Forces to disk what was appended, as long as that leads to more, then tells the listeners.
     fn settle(&mut self) -> Result<(), DriverError> {
         while self.dirty {
-            self.dirty = false;
+            (self.dirty, self.unforced) = (false, false);
             let end_offset = self.log.flush()?;
             self.feed(RaftInput::LogFlushed(end_offset))?;
         }
@@ -268,6 +328,7 @@ impl Driver {
             }
             RaftAction::CloseAccumulator => {
                 self.shared.close_accumulator();
+                self.idle = None;
                 self.listeners.expect_nothing();
             }
             RaftAction::Respond { id, response } => self.respond(id, response),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ottla_metadata::ApiMessageAndVersion;
+use ottla_protocol::records::metadata::MetadataRecord;
 use ottla_raft::LeaderAndEpoch;
 
 use super::snapshot::SnapshotReader;
@@ -22,6 +23,15 @@ pub struct CommittedBatch {
     pub size_in_bytes: usize,
     /// The metadata records; empty for a batch of control records.
     pub records: Vec<ApiMessageAndVersion>,
+}
+
+impl CommittedBatch {
+    /// Whether it only moves the offset: what a leader writes when there is nothing to write (KIP-835).
+    pub fn is_no_op(&self) -> bool {
+        let is_no_op =
+            |record: &ApiMessageAndVersion| matches!(record.message, MetadataRecord::NoOpRecord(_));
+        !self.records.is_empty() && self.records.iter().all(is_no_op)
+    }
 }
 
 /// Someone who follows the metadata log.

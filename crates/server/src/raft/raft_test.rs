@@ -351,3 +351,22 @@ fn by_hand() {
     println!("records {}", wait_for_commit(&events, offset));
     assert!(client.shutdown(PATIENCE));
 }
+
+#[test]
+fn an_idle_leader_appends_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let (client, events) = start(config(dir.path()));
+    let epoch = wait_for_leadership(&events);
+    client.append_when_idle(epoch, 5, vec![no_op()]);
+    assert_eq!(wait_for_commit(&events, 3), 3);
+    // What is asked for by others is on disk first, and what is appended in between has its place.
+    let offset = client.schedule_append(epoch, vec![no_op()]).unwrap();
+    wait_for_commit(&events, offset + 2);
+    client.resign(epoch);
+    assert!(client.shutdown(PATIENCE));
+
+    let (client, events) = start(config(dir.path()));
+    assert!(wait_for_leadership(&events) > epoch);
+    assert!(client.high_watermark().unwrap() > offset + 2);
+    assert!(client.shutdown(PATIENCE));
+}

@@ -41,6 +41,15 @@ pub(super) enum Command {
     Register(Box<dyn RaftListener>),
     /// Batches of this leader, with the same records decoded, so that listeners need not read them back.
     Append(Vec<CompletedBatch>, Vec<Arc<CommittedBatch>>),
+    AppendWhenIdle(IdleAppend),
+}
+
+/// What a leader appends whenever it has appended nothing for a while.
+#[derive(Debug, Clone)]
+pub(super) struct IdleAppend {
+    pub(super) epoch: i32,
+    pub(super) interval_ms: i64,
+    pub(super) records: Vec<ApiMessageAndVersion>,
 }
 
 #[derive(Default)]
@@ -68,6 +77,16 @@ pub(super) struct Shared {
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shared").field("node_id", &self.node_id).finish_non_exhaustive()
+    }
+}
+
+impl Inbox {
+    /// Everything that was prepared, if anything was.
+    fn take_prepared(&mut self) -> Option<Command> {
+        let batches = self.accumulator.as_mut()?.drain();
+        let decoded = std::mem::take(&mut self.prepared);
+        assert_eq!(batches.len(), decoded.len(), "every batch has its twin");
+        (!batches.is_empty()).then_some(Command::Append(batches, decoded))
     }
 }
 
@@ -144,14 +163,14 @@ impl Shared {
 
     pub(super) fn schedule_prepared_append(&self) {
         let mut inbox = lock(&self.inbox);
-        let Some(batches) = inbox.accumulator.as_mut().map(BatchAccumulator::drain) else { return };
-        if batches.is_empty() {
-            return;
+        if let Some(append) = inbox.take_prepared() {
+            inbox.commands.push_back(append);
+            self.wakeup.notify_one();
         }
-        let decoded = std::mem::take(&mut inbox.prepared);
-        assert_eq!(batches.len(), decoded.len(), "every batch has its twin");
-        inbox.commands.push_back(Command::Append(batches, decoded));
-        self.wakeup.notify_one();
+    }
+
+    pub(super) fn append_when_idle(&self, idle: IdleAppend) {
+        self.send(Command::AppendWhenIdle(idle));
     }
 
     pub(super) async fn ask(&self, request: RaftRequest) -> Option<RaftResponse> {
@@ -253,6 +272,19 @@ impl Shared {
         let mut inbox = lock(&self.inbox);
         inbox.accumulator = None;
         inbox.prepared.clear();
+    }
+
+    /// What the raft thread itself appends to an idle log; nothing if somebody else is about to.
+    pub(super) fn prepare_idle_append(&self, idle: &IdleAppend) -> Result<Option<Command>, AppendError> {
+        if !lock(&self.inbox).prepared.is_empty() {
+            return Ok(None);
+        }
+        let last_offset = self.prepare_append(idle.epoch, idle.records.clone())?;
+        let mut inbox = lock(&self.inbox);
+        // Whoever prepared something meanwhile schedules both.
+        let alone = inbox.prepared.last().is_some_and(|batch| batch.last_offset == last_offset)
+            && inbox.prepared.len() == 1;
+        Ok(if alone { inbox.take_prepared() } else { None })
     }
 
     /// Waits until something is to be done or the time is up.
