@@ -27,12 +27,15 @@ mod meta_properties;
 pub mod producer_state;
 mod recent_batches;
 #[cfg(test)]
+mod recovery_point_test;
+#[cfg(test)]
 mod recovery_test;
 mod stamped_records;
 mod sync;
 #[cfg(test)]
 mod test_support;
 mod unified_log;
+mod write_back;
 
 pub use error::{AppendError, BatchIndexAndMessage, LogError, ReadError, StorageError};
 pub use fetch::{FetchDataInfo, FetchIsolation};

@@ -87,6 +87,13 @@ impl<B: AsRef<[u8]>> LogEntry<B> {
         }
     }
 
+    pub(crate) fn next_offset(&self) -> i64 {
+        match self {
+            Self::Batch(batch) => batch.next_offset(),
+            Self::Message(message) => message.offset().wrapping_add(1),
+        }
+    }
+
     /// Time and offset of the first record that is wanted.
     pub(crate) fn find_record(
         &self,

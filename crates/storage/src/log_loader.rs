@@ -37,6 +37,8 @@ pub(crate) struct LogLoader<'a> {
     pub(crate) leader_epochs: &'a LeaderEpochFileCache,
     /// Names of the folder's files.
     pub(crate) names: BTreeSet<String>,
+    /// Whether segments were replaced by compacted ones.
+    pub(crate) swapped: bool,
 }
 
 /// A log as found.
@@ -59,6 +61,7 @@ impl LogLoader<'_> {
         let swapped = self.remove_temp_files_and_collect_swap_files()?;
         if !swapped.is_empty() {
             self.complete_swap(&swapped)?;
+            self.swapped = true;
             self.names = self.file_names()?;
         }
         producers.find_snapshots(self.names.iter());
@@ -243,7 +246,10 @@ impl LogLoader<'_> {
         for (i, segment) in unflushed.iter().enumerate() {
             let base = segment.base_offset();
             tracing::info!(dir = %self.dir.display(), base, "recovering unflushed segment");
-            let cut = self.recover_segment(segment, loading, producers)?;
+            let cut = match self.recover_unflushed_part(segment, loading, producers)? {
+                Some(cut) => cut,
+                None => self.recover_segment(segment, loading, producers)?,
+            };
             if cut > 0 {
                 tracing::warn!(dir = %self.dir.display(), base, cut, "segment ended in an invalid batch");
                 return self.doom_segments(&unflushed[i + 1..], loading, producers);
@@ -268,6 +274,41 @@ impl LogLoader<'_> {
         !self.config.compact && self.recovery_point_checkpoint > 0
     }
 
+    /// Recovers what lies behind the recovery point, if that is within the segment. `None` if the rest does
+    /// not look as a flush leaves it. Returns the bytes cut.
+    fn recover_unflushed_part(
+        &self,
+        segment: &LogSegment,
+        loading: &Loading,
+        producers: &ProducerStateManager,
+    ) -> io::Result<Option<u64>> {
+        let recovery_point = self.recovery_point_checkpoint;
+        // What was swapped in is not what was flushed.
+        if self.swapped || recovery_point <= segment.base_offset().max(self.log_start_offset_checkpoint) {
+            return Ok(None);
+        }
+        let Some(settled) = segment.settled(recovery_point)? else { return Ok(None) };
+        // An epoch that is not known would be taken to begin behind the recovery point.
+        if settled.epoch >= 0 && self.leader_epochs.latest_epoch().is_none_or(|known| settled.epoch > known) {
+            return Ok(None);
+        }
+        let mut producers = match self.producers_at(recovery_point, loading, producers) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Ok(None),
+            result => result?,
+        };
+        let visit = |segment: &LogSegment, entry: &LogEntry<&[u8]>| {
+            self.visit_recovered(&mut producers, segment, entry)
+        };
+        let cut = segment.recover_from(&settled, recovery_point, visit)?;
+        if cut.is_some() {
+            producers.take_snapshot(true)?;
+        } else {
+            let (dir, base) = (self.dir.display(), segment.base_offset());
+            tracing::warn!(%dir, base, recovery_point, "segment ends before the recovery point, all of it is recovered");
+        }
+        Ok(cut)
+    }
+
     /// Rebuilds a segment's indexes, with the producer state at its begin. Returns the bytes cut.
     fn recover_segment(
         &self,
@@ -275,35 +316,53 @@ impl LogLoader<'_> {
         loading: &Loading,
         producers: &ProducerStateManager,
     ) -> io::Result<u64> {
+        let mut producers = self.producers_at(segment.base_offset(), loading, producers)?;
+        let cut = segment.recover(|segment, entry| self.visit_recovered(&mut producers, segment, entry))?;
+        // The next segment's recovery begins with this.
+        producers.take_snapshot(true)?;
+        Ok(cut)
+    }
+
+    /// Producers as they were at an offset.
+    fn producers_at(
+        &self,
+        offset: i64,
+        loading: &Loading,
+        producers: &ProducerStateManager,
+    ) -> io::Result<ProducerStateManager> {
         loading.recovered.set(true);
         let mut producers = producers.fresh()?;
         let rebuild = Rebuild {
             log_start_offset: self.log_start_offset_checkpoint,
-            last_offset: segment.base_offset(),
+            last_offset: offset,
             now_ms: self.now_ms,
             reload_from_clean_shutdown: false,
         };
         let before: LogSegments =
-            loading.segments.range(..segment.base_offset()).map(|(b, s)| (*b, Arc::clone(s))).collect();
+            loading.segments.range(..offset).map(|(base, segment)| (*base, Arc::clone(segment))).collect();
         rebuild_producer_state(&mut producers, &before, &rebuild)?;
-        let cut = segment.recover(|segment, entry| {
-            let batch = match entry {
-                LogEntry::Batch(batch) => batch,
-                // Neither epochs nor idempotent producers were known then.
-                LogEntry::Message(message) => {
-                    producers.update_map_end_offset(message.offset().saturating_add(1));
-                    return Ok(());
-                }
-            };
-            let epoch = batch.partition_leader_epoch();
-            if epoch >= 0 && self.leader_epochs.latest_epoch().is_none_or(|latest| epoch > latest) {
-                self.leader_epochs.assign(epoch, batch.base_offset())?;
+        Ok(producers)
+    }
+
+    fn visit_recovered(
+        &self,
+        producers: &mut ProducerStateManager,
+        segment: &LogSegment,
+        entry: &LogEntry<&[u8]>,
+    ) -> io::Result<()> {
+        let batch = match entry {
+            LogEntry::Batch(batch) => batch,
+            // Neither epochs nor idempotent producers were known then.
+            LogEntry::Message(message) => {
+                producers.update_map_end_offset(message.offset().saturating_add(1));
+                return Ok(());
             }
-            replay_batch(&mut producers, segment, batch)
-        })?;
-        // The next segment's recovery begins with this.
-        producers.take_snapshot(true)?;
-        Ok(cut)
+        };
+        let epoch = batch.partition_leader_epoch();
+        if epoch >= 0 && self.leader_epochs.latest_epoch().is_none_or(|latest| epoch > latest) {
+            self.leader_epochs.assign(epoch, batch.base_offset())?;
+        }
+        replay_batch(producers, segment, batch)
     }
 
     /// The log's end; `None` if the log ends before its start, and so was emptied: files were lost.

@@ -1,6 +1,7 @@
 //! What a log is after a crash: a prefix of what it was, that holds at least what was flushed.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ottla_record::{CompressionType, MemoryRecords};
 use proptest::prelude::*;
@@ -156,6 +157,9 @@ fn a_log_that_ends_before_its_start_begins_anew_there() {
 enum Step {
     Append(usize),
     Flush,
+    WriteBack,
+    /// Power goes after so many operations of a write-back.
+    CutWriteBack(u64),
     Background,
     Truncate(usize),
     Retain,
@@ -165,6 +169,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (1_usize..6).prop_map(Step::Append),
         1 => Just(Step::Flush),
+        2 => Just(Step::WriteBack),
+        1 => (0_u64..12).prop_map(Step::CutWriteBack),
         1 => Just(Step::Background),
         1 => (0_usize..8).prop_map(Step::Truncate),
         1 => Just(Step::Retain),
@@ -179,6 +185,15 @@ fn run(bench: &Bench, log: &UnifiedLog, steps: &[Step], sequence: &mut i32) {
                 *sequence += *count as i32;
             }
             Step::Flush => log.flush(true).unwrap(),
+            Step::WriteBack => drop(log.write_back().unwrap()),
+            Step::CutWriteBack(operations) => {
+                bench.disk.fail_after(*operations);
+                let failed = log.write_back().is_err();
+                bench.disk.heal();
+                if failed {
+                    return;
+                }
+            }
             Step::Background => log.run_background_tasks(NOW).unwrap(),
             Step::Truncate(back) => {
                 // Replicas agree on ends of batches.
@@ -225,9 +240,9 @@ proptest! {
             sequence = log.active_producers().first().map_or(sequence, |producer| producer.last_sequence + 1);
             run(&bench, &log, &steps, &mut sequence);
             let (start, recovery_point) = (log.log_start_offset(), log.recovery_point());
-            let before = all_bytes(&log);
+            let before = bytes_on(&bench, start);
             let flushed = prefix_len(&before, recovery_point);
-            bench = Bench { disk: bench.disk.crash(), ..bench.clone() };
+            bench = Bench { disk: bench.disk.crash(), failures: Arc::default(), ..bench.clone() };
             bench.recovery_point = recovery_point;
             bench.log_start_offset = start;
             let again = bench.open();
@@ -258,8 +273,10 @@ proptest! {
     }
 }
 
-/// Bytes of the batches below an offset.
-fn prefix_len(bytes: &[u8], offset: i64) -> usize {
-    let batches = MemoryRecords::new(bytes.to_vec().into()).batches();
-    batches.map_while(|b| b.ok().filter(|b| b.last_offset() < offset).map(|b| b.size_in_bytes())).sum()
+/// What [`all_bytes`] reads, also of a log whose disk has failed. Segments before the start may have come back.
+fn bytes_on(bench: &Bench, start: i64) -> Vec<u8> {
+    let names = bench.names().into_iter().filter(|name| name.ends_with(".log"));
+    let files = names.map(|name| bench.disk.content(&Path::new(DIR).join(name)).unwrap());
+    let bytes: Vec<u8> = files.flatten().collect();
+    bytes[prefix_len(&bytes, start)..].to_vec()
 }

@@ -152,3 +152,9 @@ pub(crate) fn read_offsets(log: &UnifiedLog, from: i64) -> Vec<i64> {
 pub(crate) fn replicate_all(log: &UnifiedLog) {
     log.maybe_increment_high_watermark(log.log_end_offset_metadata());
 }
+
+/// Bytes of the batches below an offset.
+pub(crate) fn prefix_len(bytes: &[u8], offset: i64) -> usize {
+    let batches = MemoryRecords::new(bytes.to_vec().into()).batches();
+    batches.map_while(|b| b.ok().filter(|b| b.last_offset() < offset).map(|b| b.size_in_bytes())).sum()
+}

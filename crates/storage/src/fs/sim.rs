@@ -140,6 +140,30 @@ impl SimFileSystem {
         Self { shared: Arc::new(Shared { disk: Mutex::new(next) }) }
     }
 
+    /// Ends the process and not the machine: returns the disk with everything that was written. This one goes
+    /// on by itself.
+    pub fn kill(&self) -> Self {
+        let disk = self.shared.disk.lock();
+        let mut files = BTreeMap::new();
+        for (name, inode) in &disk.files {
+            let content = inode.content.lock().clone();
+            files.insert(name.clone(), Arc::new(Inode { content: Mutex::new(content) }));
+        }
+        let next = Disk {
+            durable_names: files.clone(),
+            files,
+            dirs: disk.dirs.clone(),
+            random: disk.random,
+            now_ms: disk.now_ms,
+            fail_after: None,
+            failing: false,
+            locks: BTreeSet::new(),
+            writes: 0,
+            syncs: 0,
+        };
+        Self { shared: Arc::new(Shared { disk: Mutex::new(next) }) }
+    }
+
     /// Lets the disk fail for good once it has done so many more operations.
     pub fn fail_after(&self, operations: u64) {
         self.shared.disk.lock().fail_after = Some(operations);

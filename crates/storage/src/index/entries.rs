@@ -122,12 +122,26 @@ impl<const SIZE: usize> Entries<SIZE> {
     }
 
     pub(super) fn flush(&mut self) -> io::Result<()> {
-        if self.dirty {
-            self.write()?;
-            self.writable()?.sync()?;
-            self.dirty = false;
+        if let Some(file) = self.begin_flush()? {
+            file.sync().inspect_err(|_| self.dirty = true)?;
         }
         Ok(())
+    }
+
+    /// Hands all entries to the file, and returns it if it has to be synced. Whoever fails to do so calls
+    /// [`Self::note_unsynced`].
+    pub(super) fn begin_flush(&mut self) -> io::Result<Option<Arc<dyn LogFile>>> {
+        if !self.dirty {
+            return Ok(None);
+        }
+        self.write()?;
+        let file = Arc::clone(self.writable()?);
+        self.dirty = false;
+        Ok(Some(file))
+    }
+
+    pub(super) fn note_unsynced(&mut self) {
+        self.dirty = true;
     }
 
     pub(super) fn path(&self) -> &Path {

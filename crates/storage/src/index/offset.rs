@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::CorruptIndexError;
 use super::entries::Entries;
-use crate::fs::FileSystem;
+use crate::fs::{FileSystem, LogFile};
 
 const ENTRY_SIZE: usize = 8;
 
@@ -125,6 +125,20 @@ impl OffsetIndex {
         if sorted { Ok(()) } else { Err(self.entries.corrupt("entries are not in order".into())) }
     }
 
+    /// How many entries at the front are in order, of offsets below one, and within a file of this size. What
+    /// follows them may be anything: it was not flushed.
+    pub(crate) fn sound_entries(&self, below: i64, size: u64) -> usize {
+        let mut last: Option<OffsetPosition> = None;
+        let entries = (0..self.len()).map_while(|slot| self.entry(slot));
+        let sound = entries.take_while(|entry| {
+            let before = last.replace(*entry);
+            let grows = before.is_none_or(|b| b.offset < entry.offset && b.position < entry.position);
+            let within = entry.offset >= self.base_offset && entry.offset < below;
+            grows && within && u64::from(entry.position) < size
+        });
+        sound.count()
+    }
+
     /// Leaves a file of exactly the entries, and lets go of it.
     pub fn close(&mut self) -> io::Result<()> {
         self.entries.trim()?;
@@ -145,6 +159,21 @@ impl OffsetIndex {
     /// Makes entries survive a loss of power.
     pub fn flush(&mut self) -> io::Result<()> {
         self.entries.flush()
+    }
+
+    /// As [`Self::flush`], for a caller that syncs the file itself, if one is returned.
+    pub(crate) fn begin_flush(&mut self) -> io::Result<Option<Arc<dyn LogFile>>> {
+        self.entries.begin_flush()
+    }
+
+    /// The caller of [`Self::begin_flush`] could not sync the file.
+    pub(crate) fn note_unsynced(&mut self) {
+        self.entries.note_unsynced();
+    }
+
+    /// Forgets all but so many entries at the front.
+    pub(crate) fn keep(&mut self, entries: usize) -> io::Result<()> {
+        self.entries.truncate(entries)
     }
 
     /// Where the file is.

@@ -6,7 +6,7 @@ use ottla_record::NO_TIMESTAMP;
 
 use super::CorruptIndexError;
 use super::entries::Entries;
-use crate::fs::FileSystem;
+use crate::fs::{FileSystem, LogFile};
 
 const ENTRY_SIZE: usize = 12;
 
@@ -107,6 +107,18 @@ impl TimeIndex {
         if sorted { Ok(()) } else { Err(self.entries.corrupt("entries are not in order".into())) }
     }
 
+    /// How many entries at the front are in order and of offsets not above one.
+    pub(crate) fn sound_entries(&self, up_to: i64) -> usize {
+        let mut last: Option<TimestampOffset> = None;
+        let entries = (0..self.len()).map_while(|slot| self.entry(slot));
+        let sound = entries.take_while(|entry| {
+            let before = last.replace(*entry);
+            let grows = before.is_none_or(|b| b.timestamp < entry.timestamp && b.offset <= entry.offset);
+            grows && entry.offset >= self.base_offset && entry.offset <= up_to
+        });
+        sound.count()
+    }
+
     /// Leaves a file of exactly the entries, and lets go of it.
     pub fn close(&mut self) -> io::Result<()> {
         self.entries.trim()?;
@@ -127,6 +139,21 @@ impl TimeIndex {
     /// Makes entries survive a loss of power.
     pub fn flush(&mut self) -> io::Result<()> {
         self.entries.flush()
+    }
+
+    /// As [`Self::flush`], for a caller that syncs the file itself, if one is returned.
+    pub(crate) fn begin_flush(&mut self) -> io::Result<Option<Arc<dyn LogFile>>> {
+        self.entries.begin_flush()
+    }
+
+    /// The caller of [`Self::begin_flush`] could not sync the file.
+    pub(crate) fn note_unsynced(&mut self) {
+        self.entries.note_unsynced();
+    }
+
+    /// Forgets all but so many entries at the front.
+    pub(crate) fn keep(&mut self, entries: usize) -> io::Result<()> {
+        self.entries.truncate(entries)
     }
 
     /// Where the file is.

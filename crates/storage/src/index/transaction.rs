@@ -103,6 +103,18 @@ impl TransactionIndex {
         keep.map_or(Ok(()), |keep| self.truncate(keep))
     }
 
+    /// Forgets transactions whose markers lie at or above an offset, and what a crash left behind the last
+    /// entry.
+    pub(crate) fn restore_to(&mut self, offset: i64) -> io::Result<()> {
+        let mut end = self.start_offset;
+        let sound = self.entries.iter().take_while(|txn| {
+            let from = std::mem::replace(&mut end, txn.last_offset.saturating_add(1));
+            (from..offset).contains(&txn.last_offset)
+        });
+        let keep = sound.count();
+        if self.fs.exists(&self.path)? { self.truncate(keep) } else { Ok(()) }
+    }
+
     /// Forgets all.
     pub fn reset(&mut self) -> io::Result<()> {
         if self.fs.exists(&self.path)? {
@@ -123,11 +135,25 @@ impl TransactionIndex {
 
     /// Makes entries survive a loss of power.
     pub fn flush(&mut self) -> io::Result<()> {
-        if self.dirty {
-            self.writable()?.sync()?;
-            self.dirty = false;
+        if let Some(file) = self.begin_flush()? {
+            file.sync().inspect_err(|_| self.dirty = true)?;
         }
         Ok(())
+    }
+
+    /// As [`Self::flush`], for a caller that syncs the file itself, if one is returned.
+    pub(crate) fn begin_flush(&mut self) -> io::Result<Option<Arc<dyn LogFile>>> {
+        if !self.dirty {
+            return Ok(None);
+        }
+        let file = Arc::clone(self.writable()?);
+        self.dirty = false;
+        Ok(Some(file))
+    }
+
+    /// The caller of [`Self::begin_flush`] could not sync the file.
+    pub(crate) fn note_unsynced(&mut self) {
+        self.dirty = true;
     }
 
     /// Lets go of the file.

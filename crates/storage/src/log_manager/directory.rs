@@ -1,11 +1,12 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use ottla_common::{TopicPartition, Uuid};
 
+use super::LogManager;
 use crate::checkpoint::{
     CleanShutdownFile, LOG_START_OFFSET_CHECKPOINT_FILE, OffsetCheckpointFile,
     RECOVERY_POINT_CHECKPOINT_FILE, REPLICATION_OFFSET_CHECKPOINT_FILE,
@@ -14,6 +15,8 @@ use crate::error::LogError;
 use crate::fs::{DirLock, FileSystem};
 use crate::log_dir_failure::LogDirFailureChannel;
 use crate::meta_properties::MetaProperties;
+use crate::sync::Mutex;
+use crate::write_back::WriteBack;
 
 const LOCK_FILE: &str = ".lock";
 
@@ -29,6 +32,9 @@ pub(super) struct LogDir {
     pub(super) recovery_points: OffsetCheckpointFile,
     pub(super) log_start_offsets: OffsetCheckpointFile,
     pub(super) high_watermarks: OffsetCheckpointFile,
+    /// Held from looking at recovery points to their being on disk: none overtakes another.
+    pub(super) checkpointing: Mutex<()>,
+    pub(super) write_back: Arc<WriteBack>,
     _lock: Box<dyn DirLock>,
 }
 
@@ -38,8 +44,9 @@ impl LogDir {
         fs: &Arc<dyn FileSystem>,
         path: &Path,
         failures: &LogDirFailureChannel,
+        manager: &Weak<LogManager>,
     ) -> Result<Option<Self>, LogError> {
-        match Self::try_open(fs, path) {
+        match Self::try_open(fs, path, manager) {
             Ok(Some(dir)) => Ok(Some(dir)),
             Ok(None) => Err(LogError::Locked(path.to_path_buf())),
             Err(error) => {
@@ -49,7 +56,11 @@ impl LogDir {
         }
     }
 
-    fn try_open(fs: &Arc<dyn FileSystem>, path: &Path) -> io::Result<Option<Self>> {
+    fn try_open(
+        fs: &Arc<dyn FileSystem>,
+        path: &Path,
+        manager: &Weak<LogManager>,
+    ) -> io::Result<Option<Self>> {
         if !fs.exists(path)? {
             fs.create_dir_all(path)?;
             path.parent().map_or(Ok(()), |parent| fs.sync_dir(parent))?;
@@ -69,6 +80,8 @@ impl LogDir {
             recovery_points: checkpoint(RECOVERY_POINT_CHECKPOINT_FILE),
             log_start_offsets: checkpoint(LOG_START_OFFSET_CHECKPOINT_FILE),
             high_watermarks: checkpoint(REPLICATION_OFFSET_CHECKPOINT_FILE),
+            checkpointing: Mutex::default(),
+            write_back: WriteBack::new(manager, path),
             _lock: lock,
         }))
     }

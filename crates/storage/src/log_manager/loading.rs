@@ -175,6 +175,7 @@ impl LogManager {
         kind: LogDirKind,
         log: Arc<UnifiedLog>,
     ) -> Result<(), LogError> {
+        self.attach_write_back(&log);
         if log.is_unsettled() {
             self.unsettled.lock().push(Arc::clone(&log));
         }

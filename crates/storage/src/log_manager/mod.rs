@@ -8,7 +8,7 @@ mod periodic;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use ottla_common::time::Time;
 use ottla_common::{TopicPartition, Uuid};
@@ -45,7 +45,7 @@ pub struct LogManagerParams {
 
 /// All logs of a broker: finds, makes, deletes, checkpoints and closes them.
 ///
-/// It has no threads of its own. What Kafka does on timers are methods here, to be called by a shell:
+/// It has no threads of its own, but for one that writes back what is appended to a directory. What Kafka does on timers are methods here, to be called by a shell:
 /// see [`Self::run_background_tasks`] and those after it.
 #[derive(Debug)]
 pub struct LogManager {
@@ -92,35 +92,51 @@ impl LogManager {
     /// Takes the directories: makes those missing, locks them, reads their ids. A directory that fails is
     /// offline; that all fail is an error, as is one in use by another process.
     pub fn open(params: LogManagerParams) -> Result<Arc<Self>, LogError> {
-        let failures = Arc::new(LogDirFailureChannel::default());
-        let mut dirs = Vec::new();
-        let mut configured_dirs: Vec<PathBuf> = Vec::new();
-        for path in params.log_dirs {
-            if configured_dirs.contains(&path) {
-                return Err(LogError::LogDirNotFound(format!("{} is listed twice", path.display())));
-            }
-            dirs.extend(LogDir::open(&params.fs, &path, &failures)?.map(Arc::new));
-            configured_dirs.push(path);
-        }
-        if dirs.is_empty() {
-            return Err(LogError::NoLogDirOnline);
-        }
-        Ok(Arc::new(Self {
-            fs: params.fs,
-            time: params.time,
-            failures,
-            producer_state: params.producer_state,
-            recovery_threads_per_data_dir: params.recovery_threads_per_data_dir.max(1),
-            default_config: RwLock::new(params.default_config),
-            opened_ids: dirs.iter().filter_map(|dir| dir.directory_id()).collect(),
-            dirs: RwLock::new(dirs),
-            configured_dirs,
+        let mut opened = Ok(());
+        let manager = Arc::new_cyclic(|me| {
+            let mut manager = Self::without_dirs(params.fs, params.time, params.default_config);
+            manager.producer_state = params.producer_state;
+            manager.recovery_threads_per_data_dir = params.recovery_threads_per_data_dir.max(1);
+            opened = manager.open_dirs(params.log_dirs, me);
+            manager
+        });
+        opened.map(|()| manager)
+    }
+
+    fn without_dirs(fs: Arc<dyn FileSystem>, time: Arc<dyn Time>, default_config: Arc<LogConfig>) -> Self {
+        Self {
+            fs,
+            time,
+            failures: Arc::default(),
+            producer_state: ProducerStateManagerConfig::default(),
+            recovery_threads_per_data_dir: 1,
+            default_config: RwLock::new(default_config),
+            opened_ids: Vec::new(),
+            dirs: RwLock::default(),
+            configured_dirs: Vec::new(),
             cordoned: RwLock::default(),
             logs: RwLock::default(),
             unsettled: Mutex::default(),
             settling: Mutex::default(),
             creation_or_deletion: Mutex::default(),
-        }))
+        }
+    }
+
+    fn open_dirs(&mut self, paths: Vec<PathBuf>, me: &Weak<Self>) -> Result<(), LogError> {
+        let mut dirs = Vec::new();
+        for path in paths {
+            if self.configured_dirs.contains(&path) {
+                return Err(LogError::LogDirNotFound(format!("{} is listed twice", path.display())));
+            }
+            dirs.extend(LogDir::open(&self.fs, &path, &self.failures, me)?.map(Arc::new));
+            self.configured_dirs.push(path);
+        }
+        if dirs.is_empty() {
+            return Err(LogError::NoLogDirOnline);
+        }
+        self.opened_ids = dirs.iter().filter_map(|dir| dir.directory_id()).collect();
+        self.dirs = RwLock::new(dirs);
+        Ok(())
     }
 
     /// Where failed disks are told.
@@ -199,6 +215,7 @@ impl LogManager {
             failures: Arc::clone(&self.failures),
         };
         let log = UnifiedLog::open_or_plan(params, partition)?;
+        self.attach_write_back(&log);
         self.logs.write().current.insert(partition.clone(), Arc::clone(&log));
         if log.is_unsettled() {
             self.unsettled.lock().push(Arc::clone(&log));
@@ -226,11 +243,20 @@ impl LogManager {
         free.into_iter().min_by_key(count).ok_or(LogError::NoLogDirOnline)
     }
 
+    /// What is appended to the log is forced to disk by its directory's thread.
+    fn attach_write_back(&self, log: &Arc<UnifiedLog>) {
+        let dirs = self.dirs.read();
+        if let Some(dir) = dirs.iter().find(|dir| dir.path() == log.parent_dir()) {
+            log.attach(&dir.write_back);
+        }
+    }
+
     /// Takes a partition's log out and renames its folder; files go after `file.delete.delay.ms`. Tells
     /// whether there was one.
     pub fn delete_log(&self, partition: &TopicPartition) -> Result<bool, StorageError> {
         let deleted = self.take_out(partition, log_delete_dir_name(partition, random_id()), true)?;
         self.sync_parents(deleted.iter())?;
+        self.forget_recovery_points(deleted.iter())?;
         Ok(deleted.is_some())
     }
 
@@ -244,6 +270,7 @@ impl LogManager {
         let deleted: Vec<Arc<UnifiedLog>> = partitions.iter().filter_map(take_out).collect();
         // Its failure took the directory offline, which is all that is to be done.
         let _ = self.sync_parents(deleted.iter());
+        let _ = self.forget_recovery_points(deleted.iter());
         deleted.len()
     }
 
@@ -253,6 +280,16 @@ impl LogManager {
             let sync = || self.fs.sync_dir(dir);
             self.failures.guard(dir, || "cannot sync the log directory".to_owned(), sync)
         })
+    }
+
+    /// A log made anew under the name must not be taken to be on disk as far as the one that went.
+    fn forget_recovery_points<'a>(
+        &self,
+        logs: impl Iterator<Item = &'a Arc<UnifiedLog>>,
+    ) -> Result<(), StorageError> {
+        let dirs: BTreeSet<&Path> =
+            logs.filter(|log| log.is_checkpointed()).map(|log| log.parent_dir()).collect();
+        dirs.into_iter().try_for_each(|dir| self.checkpoint_recovery_points_in(dir))
     }
 
     /// Takes out a log nobody claims; its folder is kept under another name.
@@ -293,6 +330,7 @@ impl LogManager {
     }
 
     fn shutdown_dir(&self, dir: &LogDir, broker_epoch: i64) -> Result<(), StorageError> {
+        dir.write_back.stop();
         let logs = self.logs_in(dir.path());
         let threads = self.recovery_threads_per_data_dir;
         if logs.iter().filter(|log| log.is_unsynced()).count() < MIN_LOGS_FOR_SYNC_OF_ALL {
@@ -381,6 +419,9 @@ impl LogManager {
                 let found = dirs.iter().position(|dir| dir.path() == path);
                 found.map(|index| dirs.remove(index))
             };
+            if let Some(dir) = &dir {
+                dir.write_back.stop();
+            }
             let mut logs = self.logs.write();
             let Logs { current, future, doomed } = &mut *logs;
             for map in [current, future] {
@@ -397,6 +438,12 @@ impl LogManager {
     fn online_dirs(&self) -> Vec<Arc<LogDir>> {
         let dirs = self.dirs.read();
         dirs.iter().filter(|dir| !self.failures.is_offline(dir.path())).map(Arc::clone).collect()
+    }
+}
+
+impl Drop for LogManager {
+    fn drop(&mut self) {
+        self.dirs.read().iter().for_each(|dir| dir.write_back.stop());
     }
 }
 

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use ottla_common::TopicPartition;
@@ -83,9 +84,27 @@ impl LogManager {
     /// `log.flush.offset.checkpoint.interval.ms`: writes up to where logs are on disk.
     pub fn checkpoint_recovery_point_offsets(&self) {
         for dir in self.online_dirs() {
-            let offsets = offsets(&self.logs_in(dir.path()), |log| Some(log.recovery_point()));
-            self.note(self.checkpoint(&dir, || dir.recovery_points.write(&offsets)));
+            self.note(self.write_recovery_points(&dir, &self.logs_in(dir.path())));
         }
+    }
+
+    /// The same for one directory, now.
+    pub(crate) fn checkpoint_recovery_points_in(&self, path: &Path) -> Result<(), StorageError> {
+        let dir = self.online_dirs().into_iter().find(|dir| dir.path() == path);
+        dir.map_or(Ok(()), |dir| self.write_recovery_points(&dir, &self.logs_in(path)))
+    }
+
+    fn write_recovery_points(&self, dir: &LogDir, logs: &[Arc<UnifiedLog>]) -> Result<(), StorageError> {
+        if !dir.is_loaded() {
+            return Ok(());
+        }
+        let _checkpointing = dir.checkpointing.lock();
+        let offsets = offsets(logs, |log| Some(log.recovery_point_to_checkpoint()));
+        self.checkpoint(dir, || dir.recovery_points.write(&offsets))?;
+        let current = logs.iter().filter(|log| !log.is_future());
+        current
+            .filter_map(|log| Some((log, *offsets.get(log.topic_partition())?)))
+            .try_for_each(|(log, offset)| log.note_checkpointed(offset))
     }
 
     /// `log.flush.start.offset.checkpoint.interval.ms`: writes where logs start, if that is not where
@@ -135,8 +154,8 @@ impl LogManager {
 
     /// All checkpoints of a directory, as the last act before it is closed.
     pub(super) fn checkpoint_dir(&self, dir: &LogDir, logs: &[Arc<UnifiedLog>]) -> Result<(), StorageError> {
+        self.write_recovery_points(dir, logs)?;
         self.checkpoint(dir, || {
-            dir.recovery_points.write(&offsets(logs, |log| Some(log.recovery_point())))?;
             dir.log_start_offsets.write(&offsets(logs, start_to_checkpoint))?;
             dir.high_watermarks.write(&offsets(logs, |log| Some(log.high_watermark())))
         })

@@ -67,6 +67,50 @@ struct Indexes {
     time: TimeIndex,
 }
 
+impl State {
+    /// Hands all entries to the files. Those returned are to be synced.
+    fn begin_index_flush(&mut self) -> io::Result<Vec<Arc<dyn LogFile>>> {
+        let mut unsynced = Vec::new();
+        if let Some(indexes) = &mut self.indexes {
+            unsynced.extend(indexes.offset.begin_flush()?);
+            unsynced.extend(indexes.time.begin_flush()?);
+        }
+        if let Some(index) = &mut self.txn_index {
+            unsynced.extend(index.begin_flush()?);
+        }
+        Ok(unsynced)
+    }
+
+    fn note_indexes_unsynced(&mut self) {
+        if let Some(indexes) = &mut self.indexes {
+            indexes.offset.note_unsynced();
+            indexes.time.note_unsynced();
+        }
+        if let Some(index) = &mut self.txn_index {
+            index.note_unsynced();
+        }
+    }
+
+    fn flush_indexes(&mut self) -> io::Result<()> {
+        if let Some(indexes) = &mut self.indexes {
+            indexes.offset.flush()?;
+            indexes.time.flush()?;
+        }
+        self.txn_index.as_mut().map_or(Ok(()), |index| index.flush())
+    }
+
+    fn close_indexes(&mut self) -> io::Result<()> {
+        if let Some(indexes) = &mut self.indexes {
+            indexes.offset.close()?;
+            indexes.time.close()?;
+        }
+        if let Some(index) = &mut self.txn_index {
+            index.close();
+        }
+        Ok(())
+    }
+}
+
 /// What decides whether the next records go to a new segment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RollParams {
@@ -198,7 +242,7 @@ impl LogSegment {
         self.size.load(Ordering::Acquire)
     }
 
-    /// Forces files to disk.
+    /// Forces files to disk. Appends need not wait for it: no lock of theirs is held meanwhile.
     pub(crate) fn flush(&self) -> io::Result<()> {
         if self.is_unsynced() {
             // What is appended meanwhile may be missed.
@@ -206,21 +250,19 @@ impl LogSegment {
             self.file.sync()?;
             self.synced.store(size, Ordering::Release);
         }
+        let unsynced = self.state.lock().begin_index_flush()?;
+        let synced = unsynced.iter().try_for_each(|file| file.sync());
         let mut state = self.state.lock();
-        let inactive = state.inactive;
-        if let Some(indexes) = &mut state.indexes {
-            indexes.offset.flush()?;
-            indexes.time.flush()?;
-            if inactive {
-                indexes.offset.close()?;
-                indexes.time.close()?;
+        if let Err(error) = synced {
+            state.note_indexes_unsynced();
+            // Renamed meanwhile, and opened again by the old name.
+            if error.kind() != io::ErrorKind::NotFound {
+                return Err(error);
             }
+            state.flush_indexes()?;
         }
-        if let Some(index) = &mut state.txn_index {
-            index.flush()?;
-            if inactive {
-                index.close();
-            }
+        if state.inactive {
+            state.close_indexes()?;
         }
         Ok(())
     }

@@ -308,6 +308,22 @@ impl ProducerStateManager {
         Ok(Some(path))
     }
 
+    /// The same for a caller that writes the file: where, and what.
+    pub(crate) fn begin_snapshot(&mut self) -> Option<(PathBuf, Vec<u8>)> {
+        if !self.is_ahead_of_snapshot() {
+            return None;
+        }
+        let path = producer_snapshot_file(&self.dir, self.last_map_offset);
+        self.snapshots.insert(self.last_map_offset, path.clone());
+        self.last_snap_offset = self.last_map_offset;
+        Some((path, encode_snapshot(self.producers.values())))
+    }
+
+    /// Lets go of a snapshot, whose file is to be removed.
+    pub(crate) fn forget_snapshot(&mut self, offset: i64) -> Option<PathBuf> {
+        self.snapshots.remove(&offset)
+    }
+
     /// Deletes snapshots that belong to no segment, except the last one if it lies behind all segments:
     /// that one was written at the log's end by a clean shutdown.
     pub fn remove_stray_snapshots(&mut self, segment_base_offsets: &[i64]) -> io::Result<()> {

@@ -109,6 +109,7 @@ impl UnifiedLog {
         if analyzed.info.valid_bytes == 0 {
             return Ok(analyzed.info);
         }
+        self.ensure_not_overstated()?;
         let info = {
             let mut state = self.state.lock();
             if state.closed {
@@ -241,6 +242,7 @@ impl UnifiedLog {
         self.update_high_watermark_with_log_end_offset(state);
         self.apply_producer_changes(state, &segment, changes)?;
         state.producers.update_map_end_offset(info.last_offset + 1);
+        self.note_appended(state, size);
         self.update_first_unstable_offset(state);
         assert!(self.high_watermark() <= self.local.end_offset(), "HW-LE-LEO");
         info.log_start_offset = self.log_start_offset();

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use super::{LogState, UnifiedLog};
 use crate::error::StorageError;
 use crate::file_records::ScanError;
-use crate::fs::OpenMode;
 use crate::log_loader::{Rebuild, rebuild_producer_state};
 
 impl UnifiedLog {
@@ -31,8 +30,16 @@ impl UnifiedLog {
         if flush_offset <= self.recovery_point() {
             return Ok(());
         }
+        let _turn = self.flushing.turn.lock();
+        // Whoever moved the log's end to the offset is to have written its index entries, too.
+        drop(self.state.lock());
+        self.flush_in_turn(offset, flush_offset)
+    }
+
+    pub(super) fn flush_in_turn(&self, offset: i64, flush_offset: i64) -> Result<(), StorageError> {
+        self.sync_snapshots()?;
         self.guard("cannot flush", || self.local.flush(flush_offset))?;
-        // A truncation meanwhile may have moved the end below what was flushed.
+        // A truncation before our turn may have moved the end.
         let _state = self.state.lock();
         self.local.mark_flushed(offset.min(self.log_end_offset()));
         Ok(())
@@ -41,19 +48,8 @@ impl UnifiedLog {
     /// What was put off: flushes segments that were rolled, removes files whose time has come, writes the
     /// epochs. To be called every second or so.
     pub fn run_background_tasks(&self, now_ms: i64) -> Result<(), StorageError> {
-        let snapshots = std::mem::take(&mut self.state.lock().unsynced_snapshots);
         let flush_up_to = self.flush_up_to();
         if flush_up_to > self.recovery_point() && flush_up_to <= self.log_end_offset() {
-            self.guard("cannot sync producer snapshots", || {
-                for path in &snapshots {
-                    match self.local.fs().open(path, OpenMode::Read) {
-                        Ok(file) => file.sync()?,
-                        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                        Err(error) => return Err(error),
-                    }
-                }
-                Ok(())
-            })?;
             self.flush_up_to_offset_exclusive(flush_up_to)?;
         }
         let closed = self.state.lock().closed;
@@ -71,6 +67,7 @@ impl UnifiedLog {
     /// Forgets records from an offset on. Tells whether there were any.
     pub fn truncate_to(&self, offset: i64) -> Result<bool, StorageError> {
         assert!(offset >= 0, "a log is truncated to an offset");
+        let _turn = self.flushing.turn.lock();
         let mut state = self.state.lock();
         self.failures.check(&self.parent_dir)?;
         let high_watermark = self.high_watermark();
@@ -101,6 +98,7 @@ impl UnifiedLog {
             let mut marks = self.marks.write();
             marks.log_start_offset = marks.log_start_offset.min(offset);
         }
+        self.note_recovery_point_moved(&mut state);
         self.rebuild_producer_state(&mut state, offset)?;
         self.update_high_watermark_with_log_end_offset(&mut state);
         self.update_first_unstable_offset(&mut state);
@@ -113,6 +111,7 @@ impl UnifiedLog {
         offset: i64,
         log_start_offset: Option<i64>,
     ) -> Result<(), StorageError> {
+        let _turn = self.flushing.turn.lock();
         self.truncate_fully_locked(&mut self.state.lock(), offset, log_start_offset)
     }
 
@@ -128,6 +127,7 @@ impl UnifiedLog {
             self.leader_epochs.clear_and_flush()?;
             state.producers.truncate_fully_and_start_at(offset)
         })?;
+        self.note_recovery_point_moved(state);
         self.marks.write().log_start_offset = log_start_offset.unwrap_or(offset);
         self.rebuild_producer_state(state, offset)?;
         let end = self.local.end_metadata();
@@ -169,6 +169,7 @@ impl UnifiedLog {
     }
 
     fn close_files(&self, sync: bool) -> Result<(), StorageError> {
+        let _turn = self.flushing.turn.lock();
         let mut state = self.state.lock();
         if std::mem::replace(&mut state.closed, true) {
             return Ok(());
@@ -194,6 +195,7 @@ impl UnifiedLog {
 
     /// As [`Self::rename_dir`], for a caller that syncs the log directory once for many logs.
     pub(crate) fn rename_dir_unsynced(&self, name: &str, going_away: bool) -> Result<(), StorageError> {
+        let _turn = self.flushing.turn.lock();
         let mut state = self.state.lock();
         self.guard("cannot rename the folder", || self.rename_folder(name))?;
         let dir = self.local.dir();
@@ -210,6 +212,7 @@ impl UnifiedLog {
 
     /// Removes the folder and all in it.
     pub fn delete(&self) -> Result<(), StorageError> {
+        let _turn = self.flushing.turn.lock();
         let mut state = self.state.lock();
         state.closed = true;
         self.forget_folder();

@@ -7,6 +7,7 @@ mod retention;
 mod settle;
 #[cfg(test)]
 mod tests;
+mod write_back;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -31,6 +32,7 @@ use crate::log_offset::LogOffsetMetadata;
 use crate::producer_state::{ProducerStateManager, ProducerStateManagerConfig, VerificationGuard};
 use crate::sync::{Mutex, RwLock};
 use settle::Folder;
+use write_back::Flushing;
 
 pub use append::LogAppendInfo;
 pub use read::ListOffsetsTimestamp;
@@ -52,6 +54,7 @@ pub struct UnifiedLog {
     state: Mutex<LogState>,
     /// Base offset of the latest segment rolled to: those before are to be flushed.
     flush_up_to: AtomicI64,
+    flushing: Flushing,
     folder: Folder,
 }
 
@@ -61,6 +64,10 @@ struct LogState {
     producers: ProducerStateManager,
     /// Producer snapshots written without sync when segments rolled.
     unsynced_snapshots: Vec<PathBuf>,
+    /// Offsets of those that were written between the begins of segments, for a recovery from there.
+    interim_snapshots: Vec<i64>,
+    /// Appended since the directory's write-back was told.
+    unnoted_bytes: usize,
     closed: bool,
 }
 
@@ -159,6 +166,9 @@ impl UnifiedLog {
         let (dir, config): (Arc<Path>, _) = (params.dir.as_path().into(), Arc::clone(&params.config));
         let found = file_names(fs.as_ref(), &dir)?;
         let is_new = found.is_none();
+        // The checkpoint knows current logs only.
+        let is_future = dir.as_os_str().as_encoded_bytes().ends_with(FUTURE_DIR_SUFFIX.as_bytes());
+        let recovery_point = if is_future { 0 } else { params.recovery_point };
         let names = found.unwrap_or_default();
         let mut producers = ProducerStateManager::empty(Arc::clone(&fs), &dir, params.producer_state);
         let no_epochs = || LeaderEpochFileCache::empty(Arc::clone(&fs), &dir);
@@ -179,9 +189,10 @@ impl UnifiedLog {
             now_ms: time.now_ms(),
             had_clean_shutdown: params.last_shutdown_clean,
             log_start_offset_checkpoint: params.log_start_offset,
-            recovery_point_checkpoint: params.recovery_point,
+            recovery_point_checkpoint: recovery_point,
             leader_epochs: &leader_epochs,
             names,
+            swapped: false,
         };
         let loaded = if is_new { loader.begin()? } else { loader.load(&mut producers)? };
         leader_epochs.note_loaded();
@@ -199,6 +210,7 @@ impl UnifiedLog {
             (false, true) => Folder::settled(),
             (false, false) => Folder::written(),
         };
+        let flushing = Flushing::new(recovery_point, local.recovery_point());
         let log = Self {
             local,
             parent_dir,
@@ -206,8 +218,15 @@ impl UnifiedLog {
             leader_epochs,
             topic_id: RwLock::new(None),
             marks: RwLock::new(marks),
-            state: Mutex::new(LogState { producers, unsynced_snapshots: Vec::new(), closed: false }),
+            state: Mutex::new(LogState {
+                producers,
+                unsynced_snapshots: Vec::new(),
+                interim_snapshots: Vec::new(),
+                unnoted_bytes: 0,
+                closed: false,
+            }),
             flush_up_to: AtomicI64::new(0),
+            flushing,
             folder,
         };
         log.update_first_unstable_offset(&mut log.state.lock());

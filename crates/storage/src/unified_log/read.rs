@@ -87,10 +87,7 @@ impl UnifiedLog {
     }
 
     /// Where an offset lies; without a place if it is not in the log.
-    pub fn maybe_convert_to_offset_metadata(
-        &self,
-        offset: i64,
-    ) -> Result<LogOffsetMetadata, StorageError> {
+    pub fn maybe_convert_to_offset_metadata(&self, offset: i64) -> Result<LogOffsetMetadata, StorageError> {
         self.locate(LogOffsetMetadata::offset_only(offset))
     }
 

@@ -1,0 +1,158 @@
+//! Paced write-back: what was appended is forced to disk some MiB at a time, by a thread of its own.
+//!
+//! Left alone, the system collects dirty pages until it has so many that it stops whoever writes, and after
+//! a kill -9 all of them would have to be looked at again.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use crate::error::StorageError;
+use crate::log_manager::LogManager;
+use crate::sync::Mutex;
+use crate::unified_log::UnifiedLog;
+
+/// A log tells of what was appended to it in steps of this.
+pub(crate) const NOTED_BYTES: usize = 4 << 20;
+/// So much in one log is forced to disk.
+const LOG_BYTES: u64 = 32 << 20;
+/// With so much in all of them, the log that has the most of it is.
+const DIRECTORY_BYTES: u64 = 128 << 20;
+/// Recovery points are written no more often than this, and no more than a part of the time is spent on it.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
+const CHECKPOINT_PART: u32 = 20;
+
+/// Logs of a directory and what is to be forced to disk of them.
+#[derive(Debug)]
+pub(crate) struct WriteBack {
+    dir: PathBuf,
+    manager: Weak<LogManager>,
+    queue: Mutex<Queue>,
+    wake: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// By address.
+    logs: HashMap<usize, Dirty>,
+    bytes: u64,
+    has_thread: bool,
+    stopped: bool,
+}
+
+#[derive(Debug)]
+struct Dirty {
+    log: Weak<UnifiedLog>,
+    bytes: u64,
+}
+
+enum Work {
+    Log(Weak<UnifiedLog>),
+    Checkpoint,
+    Stop,
+}
+
+impl Queue {
+    fn note(&mut self, log: &Weak<UnifiedLog>, bytes: u64) {
+        let dirty = self.logs.entry(log.as_ptr() as usize);
+        let dirty = dirty.or_insert_with(|| Dirty { log: Weak::clone(log), bytes: 0 });
+        dirty.bytes += bytes;
+        self.bytes += bytes;
+    }
+
+    /// The log with the most bytes, if something is due.
+    fn due(&self) -> Option<usize> {
+        let (key, most) = self.logs.iter().max_by_key(|(_, dirty)| dirty.bytes)?;
+        (most.bytes >= LOG_BYTES || self.bytes >= DIRECTORY_BYTES).then_some(*key)
+    }
+
+    fn take_due(&mut self) -> Option<Weak<UnifiedLog>> {
+        let dirty = self.logs.remove(&self.due()?)?;
+        self.bytes -= dirty.bytes;
+        Some(dirty.log)
+    }
+}
+
+impl WriteBack {
+    pub(crate) fn new(manager: &Weak<LogManager>, dir: &Path) -> Arc<Self> {
+        let (manager, dir) = (Weak::clone(manager), dir.to_path_buf());
+        Arc::new(Self { dir, manager, queue: Mutex::default(), wake: Condvar::new() })
+    }
+
+    /// Takes note of bytes that were appended to a log. The first time so much comes together that something
+    /// is to be done, the thread is started.
+    pub(crate) fn note_appended(self: &Arc<Self>, log: &Weak<UnifiedLog>, bytes: usize) {
+        let mut queue = self.queue.lock();
+        queue.note(log, bytes as u64);
+        if queue.stopped || queue.due().is_none() {
+            return;
+        }
+        if queue.has_thread {
+            return self.wake.notify_one();
+        }
+        let this = Arc::clone(self);
+        let thread = std::thread::Builder::new().name("write-back".to_owned()).spawn(move || this.run());
+        match thread {
+            Ok(_) => queue.has_thread = true,
+            // The system writes by itself, only later.
+            Err(error) => tracing::warn!(dir = %self.dir.display(), %error, "no thread for write-back"),
+        }
+    }
+
+    /// Writes the recovery points of the directory now: those on disk promise more than is true.
+    pub(crate) fn checkpoint(&self) -> Result<(), StorageError> {
+        self.manager.upgrade().map_or(Ok(()), |manager| manager.checkpoint_recovery_points_in(&self.dir))
+    }
+
+    /// Has the thread end.
+    pub(crate) fn stop(&self) {
+        self.queue.lock().stopped = true;
+        self.wake.notify_all();
+    }
+
+    fn run(&self) {
+        let mut earliest = Instant::now();
+        let mut moved = false;
+        loop {
+            match self.next(moved.then_some(earliest)) {
+                Work::Log(log) => {
+                    // An error takes the directory offline, which is told elsewhere.
+                    moved |= log.upgrade().is_some_and(|log| log.write_back().unwrap_or(false));
+                }
+                Work::Checkpoint => {
+                    let begin = Instant::now();
+                    let _ = self.checkpoint();
+                    earliest = Instant::now() + CHECKPOINT_INTERVAL.max(begin.elapsed() * CHECKPOINT_PART);
+                    moved = false;
+                }
+                Work::Stop => return,
+            }
+        }
+    }
+
+    /// Awaits the next piece of work.
+    fn next(&self, checkpoint_at: Option<Instant>) -> Work {
+        let mut queue = self.queue.lock();
+        loop {
+            let left = checkpoint_at.map(|at| at.saturating_duration_since(Instant::now()));
+            if queue.stopped {
+                return Work::Stop;
+            }
+            if left.is_some_and(|left| left.is_zero()) {
+                return Work::Checkpoint;
+            }
+            if let Some(log) = queue.take_due() {
+                return Work::Log(log);
+            }
+            queue = match left {
+                Some(left) => self.wake.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0,
+                None => self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "write_back_test.rs"]
+mod tests;
