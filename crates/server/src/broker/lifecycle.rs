@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use crate::controller::QuorumControllerHandle;
 
 const LOGGER: &str = "kafka.server.BrokerLifecycleManager";
-/// Between two attempts to register: the controller may still be elected.
+/// Between two attempts to register, and how long one waits for the controller to be elected.
 const REGISTRATION_RETRY: Duration = Duration::from_millis(50);
 
 /// Where a broker is in its life.
@@ -133,6 +133,7 @@ impl BrokerLifecycle {
 async fn register(options: &LifecycleOptions) -> Result<i64, RegistrationError> {
     let deadline = Instant::now() + options.registration_timeout;
     loop {
+        options.controller.wait_until_active(REGISTRATION_RETRY).await;
         let request = options.registration.clone();
         let version = <BrokerRegistrationRequest as ottla_protocol::Message>::MAX_VERSION;
         match options.controller.register_broker(request, version).await {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use bytestring::ByteString;
 use ottla_apis::context::ConfigRepository;
 use ottla_apis::support::topic_name;
@@ -26,13 +26,15 @@ use crate::config::{KafkaConfig, Properties};
 #[derive(Debug)]
 pub struct LiveConfig {
     current: ArcSwap<KafkaConfig>,
+    /// Settings of topics that have none of their own, which most have not, and what they were made from.
+    plain: ArcSwapOption<(Arc<KafkaConfig>, LogConfig)>,
     image: ArcSwap<MetadataImage>,
 }
 
 impl LiveConfig {
     /// What the file says, and nothing else yet.
     pub fn new(config: Arc<KafkaConfig>) -> Self {
-        Self { current: ArcSwap::new(config), image: ArcSwap::default() }
+        Self { current: ArcSwap::new(config), plain: ArcSwapOption::empty(), image: ArcSwap::default() }
     }
 
     /// The configuration in force.
@@ -58,10 +60,17 @@ impl LiveConfig {
         self.image.store(image);
     }
 
-    fn topic_values(&self, topic: &str) -> Result<ConfigValues, ConfigError> {
-        let image = self.image.load();
-        let overrides = properties(image.configs.get(&ConfigResource::topic(topic)));
-        self.current.load().topic_config(&overrides)
+    /// Settings of topics that have none of their own, worked out once.
+    fn plain_log_config(&self) -> LogConfig {
+        let current = self.current();
+        if let Some(plain) = self.plain.load().as_ref()
+            && Arc::ptr_eq(&plain.0, &current)
+        {
+            return plain.1.clone();
+        }
+        let config = to_log_config("without settings", current.topic_config(&Properties::new()));
+        self.plain.store(Some(Arc::new((current, config.clone()))));
+        config
     }
 }
 
@@ -72,29 +81,34 @@ pub(crate) fn properties(configuration: Option<&ConfigurationImage>) -> Properti
 
 impl LogConfigSource for LiveConfig {
     fn log_config(&self, topic: &str) -> LogConfig {
-        let values = match self.topic_values(topic) {
-            Ok(values) => values,
-            Err(e) => {
-                error!(
-                    logger = "kafka.server.TopicConfigHandler",
-                    "Topic {topic} runs with default settings: {e}"
-                );
-                match self.current.load().topic_config(&Properties::new()) {
-                    Ok(values) => values,
-                    Err(_) => return LogConfig::default(),
-                }
-            }
+        let image = self.image.load();
+        let Some(overrides) = image.configs.get(&ConfigResource::topic(topic)) else {
+            return self.plain_log_config();
         };
+        match self.current.load().topic_config(&properties(Some(overrides))) {
+            Ok(values) => to_log_config(topic, Ok(values)),
+            Err(e) => {
+                tell_of_bad_settings(topic, &e);
+                self.plain_log_config()
+            }
+        }
+    }
+}
+
+fn to_log_config(topic: &str, values: Result<ConfigValues, ConfigError>) -> LogConfig {
+    let made = values.map_err(|e| e.to_string()).and_then(|values| {
         let texts: BTreeMap<String, String> =
             values.iter().filter_map(|(name, value)| Some((name.to_owned(), value.to_text()?))).collect();
-        LogConfig::from_map(&texts).unwrap_or_else(|e| {
-            error!(
-                logger = "kafka.server.TopicConfigHandler",
-                "Topic {topic} runs with default settings: {e}"
-            );
-            LogConfig::default()
-        })
-    }
+        LogConfig::from_map(&texts).map_err(|e| e.to_string())
+    });
+    made.unwrap_or_else(|e| {
+        tell_of_bad_settings(topic, &e);
+        LogConfig::default()
+    })
+}
+
+fn tell_of_bad_settings(topic: &str, error: &dyn std::fmt::Display) {
+    error!(logger = "kafka.server.TopicConfigHandler", "Topic {topic} runs with default settings: {error}");
 }
 
 impl ConfigRepository for LiveConfig {

@@ -169,7 +169,9 @@ impl MetadataPublisher {
                 } else if self.has_caught_up(&update.image) {
                     self.started = true;
                     self.load_logs(&update.image)?;
-                    self.publish(from_the_beginning(update)?).await?;
+                    // The first update stands for all that were read before it.
+                    let delta = MetadataDelta::from_nothing(&update.image);
+                    self.publish(MetadataUpdate { delta, ..update }).await?;
                 }
             }
         }
@@ -192,7 +194,9 @@ impl MetadataPublisher {
         self.learn_group_partitions(&image);
         self.delete_partitions(&changes).await?;
         self.apply_partitions(&changes).await?;
-        self.update_topic_configs(&update.delta);
+        if !is_first(&update.delta) {
+            self.update_topic_configs(&update.delta);
+        }
         let topology_changed = update.delta.changes_topology();
         self.parts.cache.publish(image.clone(), self.parts.raft.kraft_version(), topology_changed);
         self.forget_deleted_topics(&update.delta).await;
@@ -267,22 +271,23 @@ impl MetadataPublisher {
     }
 
     fn update_topic_configs(&self, delta: &MetadataDelta) {
+        let mut brokers_changed = false;
+        // Logs of new topics were opened with their settings.
+        let created = &delta.topics.created;
+        let is_new = |name: &str| delta.next().topics.topic_id(name).is_some_and(|id| created.contains(&id));
         for resource in &delta.changed_configs {
             match resource.resource_type {
-                ConfigResourceType::Topic => self.parts.replicas.update_config(&resource.name),
+                ConfigResourceType::Topic if !is_new(&resource.name) => {
+                    self.parts.replicas.update_config(&resource.name);
+                }
                 // Topics inherit what is set for brokers.
-                ConfigResourceType::Broker => self.update_every_topic(),
+                ConfigResourceType::Broker => brokers_changed = true,
                 _ => {}
             }
         }
-    }
-
-    fn update_every_topic(&self) {
-        let partitions = self.parts.replicas.partitions();
-        let mut topics: Vec<&str> = partitions.iter().map(|p| &*p.topic_partition().topic).collect();
-        topics.sort_unstable();
-        topics.dedup();
-        topics.into_iter().for_each(|topic| self.parts.replicas.update_config(topic));
+        if brokers_changed {
+            self.parts.replicas.update_all_configs();
+        }
     }
 
     async fn forget_deleted_topics(&self, delta: &MetadataDelta) {
@@ -304,15 +309,9 @@ impl MetadataPublisher {
     }
 }
 
-/// The first update stands for all that were read before it.
-fn from_the_beginning(update: MetadataUpdate) -> Result<MetadataUpdate, LoadError> {
-    let mut delta = MetadataDelta::for_snapshot(Arc::default());
-    let records = image::write_image(&update.image, &ImageWriterOptions::from_image(&update.image));
-    for (index, record) in records.iter().enumerate() {
-        delta.replay(&record.message).map_err(|source| LoadError { offset: index as i64, source })?;
-    }
-    delta.finish_snapshot();
-    Ok(MetadataUpdate { delta, ..update })
+/// Whether nothing was known before: every log was then opened with the settings it has now.
+fn is_first(delta: &MetadataDelta) -> bool {
+    delta.base().offset() < 0
 }
 
 /// A log whose partition is gone, belongs to an older topic of the same name, or lives elsewhere now.

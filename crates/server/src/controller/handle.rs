@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ottla_common::{ErrorCode, Uuid};
@@ -18,7 +19,7 @@ use ottla_protocol::messages::{
     IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, UpdateFeaturesRequest,
     UpdateFeaturesResponse,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::quorum::MetadataEvent;
 use super::task::{Event, WriteOperation};
@@ -32,6 +33,7 @@ pub type SharedImage = Arc<ArcSwap<MetadataImage>>;
 pub struct QuorumControllerHandle {
     pub(super) events: mpsc::UnboundedSender<Event>,
     pub(super) committed: SharedImage,
+    pub(super) leads: watch::Receiver<bool>,
 }
 
 fn stopped() -> ApiError {
@@ -249,6 +251,13 @@ impl QuorumControllerHandle {
     /// The committed names of topics, in the order asked for.
     pub async fn find_topic_names(&self, ids: Vec<Uuid>) -> Result<Vec<Option<Arc<str>>>, ApiError> {
         self.read("findTopicNames", move |c| ids.iter().map(|id| c.find_topic_name(*id)).collect()).await
+    }
+
+    /// Waits until this controller leads and may be asked, at most `patience`.
+    pub async fn wait_until_active(&self, patience: Duration) {
+        let mut leads = self.leads.clone();
+        // A controller that has stopped never will, which whoever asks it next learns.
+        let _ = tokio::time::timeout(patience, leads.wait_for(|leads| *leads)).await;
     }
 
     /// Whether the controller has stopped.

@@ -14,7 +14,7 @@ use ottla_controller::{
 use ottla_metadata::{ApiMessageAndVersion, BootstrapMetadata, CommittedBatch, MetadataImage};
 use ottla_raft::AppendError;
 use ottla_server_common::DeferredEventQueue;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::handle::{QuorumControllerHandle, SharedImage};
 use super::quorum::{MetadataEvent, MetadataQuorum};
@@ -66,6 +66,8 @@ pub struct ControllerTask {
     random: Box<dyn Random>,
     events: mpsc::UnboundedReceiver<Event>,
     committed: SharedImage,
+    /// Whether this node leads: told only once the first records of its epoch are on their way.
+    leads: watch::Sender<bool>,
     deferred: DeferredEventQueue<DeferredReply>,
     timers: Timers,
 }
@@ -93,7 +95,9 @@ impl ControllerTask {
         #[allow(clippy::disallowed_methods)]
         let (sender, events) = mpsc::unbounded_channel();
         let committed: SharedImage = Arc::new(ArcSwap::from_pointee(MetadataImage::default()));
-        let handle = QuorumControllerHandle { events: sender, committed: committed.clone() };
+        let (leads, leads_receiver) = watch::channel(false);
+        let handle =
+            QuorumControllerHandle { events: sender, committed: committed.clone(), leads: leads_receiver };
         let kernel = QuorumController::new(options.config, options.schema, options.bootstrap);
         let task = Self {
             kernel,
@@ -102,6 +106,7 @@ impl ControllerTask {
             random: options.random,
             events,
             committed,
+            leads,
             deferred: DeferredEventQueue::default(),
             timers: Timers::default(),
         };
@@ -301,6 +306,7 @@ impl ControllerTask {
                 if let Some(interval_ms) = self.kernel.config().max_idle_interval_ms {
                     self.quorum.append_when_idle(epoch, interval_ms, self.kernel.no_op().records);
                 }
+                self.leads.send_replace(true);
             }
             Err(error) => {
                 tracing::error!(
@@ -317,6 +323,7 @@ impl ControllerTask {
             tracing::warn!(logger = LOGGER, "No longer the active controller.");
             self.kernel.renounce();
         }
+        self.leads.send_replace(false);
         self.timers = Timers::default();
         self.fail_deferred("The controller lost leadership; what it wrote last may or may not survive.");
     }

@@ -133,13 +133,14 @@ impl BrokerNode {
         let served = Served { live, cache, replicas, groups: groups.clone(), requests };
         let context = served.context(&options);
         let handler = Arc::new(BrokerRequestHandler { context: Arc::new(context), logs: log_watch });
+        // As in Kafka: requests are served once the cluster counts on this broker.
+        lifecycle.unfence().await;
         let mut bootstrap = Vec::new();
         for endpoint in config.broker_listeners() {
             sockets.start_listener(&endpoint.listener_name, &handler);
             bootstrap
                 .extend(addresses.iter().find(|(name, _)| *name == endpoint.listener_name).map(|(_, a)| *a));
         }
-        lifecycle.unfence().await;
         let controlled_shutdown = config.settings.server.controlled_shutdown_enable;
         Ok(Self { lifecycle, groups, controlled_shutdown, publisher, log_tasks, addresses: bootstrap })
     }
