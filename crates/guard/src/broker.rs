@@ -43,6 +43,10 @@ const LISTENER: &str = "PLAINTEXT";
 pub(crate) const NOW_MS: i64 = 1_790_000_000_000;
 /// How many topics of one partition there are.
 pub(crate) const TOPICS: u128 = 1_000;
+/// One more topic, of many partitions.
+pub(crate) const WIDE: u128 = 2_000;
+/// How many partitions it has.
+pub(crate) const WIDE_PARTITIONS: i32 = 100;
 
 /// The broker, and what a connection knows of its client.
 pub(crate) struct Broker {
@@ -114,10 +118,12 @@ impl Broker {
             last_contained_log_time_ms: NOW_MS,
             is_offset_batch_aligned: true,
         }));
-        for name in [topic_name(0), topic_name(1), GROUP_METADATA_TOPIC.to_owned()] {
+        let served = [topic_name(0), topic_name(1), GROUP_METADATA_TOPIC.to_owned()].map(|name| (name, 0));
+        let wide = (0..WIDE_PARTITIONS).map(|index| (topic_name(WIDE), index));
+        for (name, index) in served.into_iter().chain(wide) {
             let topic = image.topics.topic_by_name(&name).ok_or("a topic is missing")?;
-            let registration = topic.partitions.get(&0).ok_or("a partition is missing")?.clone();
-            let tp = TopicPartition::new(name.as_str(), 0);
+            let registration = topic.partitions.get(&index).ok_or("a partition is missing")?.clone();
+            let tp = TopicPartition::new(name.as_str(), index);
             let local = LocalPartition { tp, topic_id: topic.id, registration };
             self.context.replicas.apply(&local).map_err(|code| code.name())?;
         }
@@ -125,7 +131,7 @@ impl Broker {
         Ok(())
     }
 
-    /// One of the served partitions.
+    /// The first partition of a topic that is served.
     pub(crate) fn partition(&self, topic: u128) -> Result<Arc<Partition>, Failure> {
         let tp = TopicPartition::new(topic_name(topic).as_str(), 0);
         Ok(self.context.replicas.partition(&tp).map_err(|code| code.name())?)
@@ -215,19 +221,23 @@ fn records() -> Vec<MetadataRecord> {
         ..Default::default()
     };
     let mut records: Vec<MetadataRecord> = vec![version.into(), broker.into()];
-    let names = (0..TOPICS).map(|number| (topic_name(number), topic_id(number)));
-    for (name, topic_id) in names.chain([(GROUP_METADATA_TOPIC.to_owned(), topic_id(TOPICS))]) {
+    let names = (0..TOPICS).map(|number| (topic_name(number), topic_id(number), 1));
+    let others = [
+        (GROUP_METADATA_TOPIC.to_owned(), topic_id(TOPICS), 1),
+        (topic_name(WIDE), topic_id(WIDE), WIDE_PARTITIONS),
+    ];
+    for (name, topic_id, partitions) in names.chain(others) {
         records.push(TopicRecord { name: name.into(), topic_id, ..Default::default() }.into());
-        let partition = PartitionRecord {
+        let partition = |partition_id| PartitionRecord {
             topic_id,
-            partition_id: 0,
+            partition_id,
             replicas: vec![NODE],
             isr: vec![NODE],
             leader: NODE,
             leader_epoch: EPOCH,
             ..Default::default()
         };
-        records.push(partition.into());
+        records.extend((0..partitions).map(|index| partition(index).into()));
     }
     records
 }

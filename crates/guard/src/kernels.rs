@@ -1,9 +1,10 @@
 //! What is counted: one function for each hot path, at the versions that today's clients speak.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use ottla_protocol::messages::*;
 use ottla_protocol::{ApiKey, Message, Payload, Reader};
 use ottla_record::{Compression, CompressionType, MemoryRecords, SimpleRecord};
 
-use crate::broker::{Broker, Failure, NOW_MS, TOPICS, frame, topic_id};
+use crate::broker::{Broker, Failure, NOW_MS, TOPICS, WIDE, WIDE_PARTITIONS, frame, topic_id};
 
 type Run = fn(&Path, usize) -> Pin<Box<dyn Future<Output = Result<(), Failure>>>>;
 
@@ -51,6 +52,7 @@ pub(crate) static KERNELS: &[Kernel] = &[
     kernel!("produce-1k", 1_000, produce, Batch::ONE_RECORD),
     kernel!("produce-lz4", 500, produce, Batch::LZ4),
     kernel!("fetch-64k", 1_000, fetch),
+    kernel!("fetch-100-waiting", 200, fetch_waiting),
     kernel!("metadata-1000-topics", 400, metadata),
     kernel!("group-heartbeat", 1_000, heartbeat),
     kernel!("api-versions", 1_000, api_versions),
@@ -164,6 +166,45 @@ async fn fetch(folder: &Path, turns: usize) -> Result<(), Failure> {
     }
     answers(&broker, &frame, turns).await
 }
+
+/// A fetch of a hundred partitions that waits until one record is appended to one of them, and that append.
+async fn fetch_waiting(folder: &Path, turns: usize) -> Result<(), Failure> {
+    let broker = Broker::start(folder).await?;
+    let (partition, records) = (broker.partition(WIDE)?, Batch::ONE_RECORD.build()?);
+    let wanted = |index| FetchPartition {
+        partition: index,
+        fetch_offset: if index == 0 { MARK } else { 0 },
+        current_leader_epoch: -1,
+        last_fetched_epoch: -1,
+        log_start_offset: -1,
+        partition_max_bytes: 1 << 20,
+        ..Default::default()
+    };
+    let partitions = (0..WIDE_PARTITIONS).map(wanted).collect();
+    let request = FetchRequest {
+        max_wait_ms: 60_000,
+        min_bytes: 1,
+        max_bytes: 52_428_800,
+        session_epoch: -1,
+        topics: vec![FetchTopic { topic_id: topic_id(WIDE), partitions, ..Default::default() }],
+        ..Default::default()
+    };
+    let mut frame = frame(&request, FETCH)?.to_vec();
+    let at = frame.windows(8).position(|bytes| bytes == MARK.to_be_bytes()).ok_or("no offset in the frame")?;
+    for turn in 0..turns {
+        frame[at..at + 8].copy_from_slice(&(turn as i64).to_be_bytes());
+        let mut answer = std::pin::pin!(broker.answer(Bytes::copy_from_slice(&frame)));
+        if poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx).is_ready())).await {
+            return Err("a fetch did not wait for records".into());
+        }
+        partition.append(records.clone(), -1).map_err(|failure| failure.error.name())?;
+        black_box(answer.await?);
+    }
+    Ok(())
+}
+
+/// An offset to be found in an encoded request.
+const MARK: i64 = 0x0123_4567_89ab_cdef;
 
 /// All topics of a cluster.
 async fn metadata(folder: &Path, turns: usize) -> Result<(), Failure> {

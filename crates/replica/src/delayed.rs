@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ottla_common::{ErrorCode, TopicPartition};
+use ottla_storage::LogOffsetMetadata;
 use tokio::time::Instant;
 
 use crate::ReplicaManager;
@@ -49,20 +50,26 @@ impl ReplicaManager {
     /// they bring. It then reads once more, which for a partition without news is a glance at its offsets.
     pub async fn fetch_messages(&self, params: &FetchParams, infos: &[FetchInfo]) -> Vec<FetchPartitionData> {
         let partitions = self.partitions_of(infos.iter().map(|info| &info.tp));
-        let results = read_all(params, infos, &partitions);
-        if params.max_wait_ms <= 0 || is_enough(params, &results) {
-            return results;
-        }
+        let may_wait = params.max_wait_ms > 0 && params.min_bytes > 0;
+        let starts = match may_wait.then(|| ends_of_news(params, infos, &partitions)).flatten() {
+            Some(starts) => starts,
+            None => {
+                let results = read_all(params, infos, &partitions);
+                if !may_wait || is_enough(params, &results) {
+                    return results;
+                }
+                results.iter().map(|result| result.start).collect()
+            }
+        };
         let deadline = after(params.max_wait_ms);
         let mut parking = Parking::new(i64::from(params.min_bytes), partitions.len());
-        for ((info, partition), result) in infos.iter().zip(&partitions).zip(&results) {
+        for ((info, partition), start) in infos.iter().zip(&partitions).zip(starts) {
             if let Ok(partition) = partition {
                 let max_bytes = u32::try_from(info.max_bytes).unwrap_or(0);
-                let wish = Wish::Bytes { start: result.start, isolation: params.isolation, max_bytes };
+                let wish = Wish::Bytes { start, isolation: params.isolation, max_bytes };
                 parking.park(partition, wish, info.current_leader_epoch);
             }
         }
-        drop(results);
         parking.wait(deadline).await;
         read_all(params, infos, &partitions)
     }
@@ -96,6 +103,18 @@ impl ReplicaManager {
 
 fn after(ms: i32) -> Instant {
     Instant::now() + Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+}
+
+/// Where each partition would be read from on; `None` as soon as one may have an answer already.
+fn ends_of_news(
+    params: &FetchParams,
+    infos: &[FetchInfo],
+    partitions: &[Found],
+) -> Option<Vec<LogOffsetMetadata>> {
+    let end = |(info, partition): (&FetchInfo, &Found)| {
+        partition.as_ref().ok()?.end_of_news(info, params.isolation)
+    };
+    infos.iter().zip(partitions).map(end).collect()
 }
 
 fn read_all(params: &FetchParams, infos: &[FetchInfo], partitions: &[Found]) -> Vec<FetchPartitionData> {

@@ -10,6 +10,24 @@ use crate::offsets::FoundOffset;
 const LATEST: i64 = -1;
 
 impl Partition {
+    /// Where a fetch would begin to read if there were anything to read; `None` if its answer could be more
+    /// than that there is nothing.
+    pub(crate) fn end_of_news(
+        &self,
+        info: &FetchInfo,
+        isolation: FetchIsolation,
+    ) -> Option<LogOffsetMetadata> {
+        let parts = |epoch| self.divergence(epoch, info.fetch_offset).is_some();
+        let is_plain = !info.last_fetched_epoch.is_some_and(parts)
+            && (info.topic_id.is_zero() || info.topic_id == self.topic_id)
+            && self.check_leader(info.current_leader_epoch).is_ok();
+        if !is_plain {
+            return None;
+        }
+        let start = nothing_from(info.fetch_offset, isolation, &self.log.known_offsets())?;
+        self.log.check_online().is_ok().then_some(start)
+    }
+
     /// Reads at most `max_bytes`; one batch always fits when `min_one_message` is set.
     pub fn read(
         &self,
@@ -48,13 +66,10 @@ impl Partition {
         at: &LogOffsetSnapshot,
     ) -> Result<FetchPartitionData, ErrorCode> {
         let mut data = positions(at);
-        let bound = at.upper_bound(isolation);
-        let is_in_log = at.log_start_offset <= offset && offset <= at.log_end_offset.message_offset;
-        if is_in_log && bound.message_offset <= offset {
-            // Nothing new, as for most partitions of most fetches: what is known answers it.
+        if let Some(start) = nothing_from(offset, isolation, at) {
+            // As for most partitions of most fetches: what is known answers it.
             self.log.check_online().map_err(|e| e.code())?;
-            let known = [&at.log_end_offset, bound].into_iter().find(|known| known.message_offset == offset);
-            data.start = known.copied().unwrap_or(LogOffsetMetadata::offset_only(offset));
+            data.start = start;
             data.aborted_transactions = (isolation == FetchIsolation::TxnCommitted).then(Vec::new);
             return Ok(data);
         }
@@ -109,6 +124,17 @@ impl Partition {
         self.check_leader(current)?;
         Ok(self.log.end_offset_for_epoch(epoch).map_or((-1, -1), |end| (end.epoch, end.offset)))
     }
+}
+
+/// The place of an offset of the log behind which a reader sees nothing.
+fn nothing_from(offset: i64, isolation: FetchIsolation, at: &LogOffsetSnapshot) -> Option<LogOffsetMetadata> {
+    let (bound, end) = (at.upper_bound(isolation), &at.log_end_offset);
+    let is_in_log = at.log_start_offset <= offset && offset <= end.message_offset;
+    if !is_in_log || offset < bound.message_offset {
+        return None;
+    }
+    let known = [end, bound].into_iter().find(|known| known.message_offset == offset);
+    Some(known.copied().unwrap_or(LogOffsetMetadata::offset_only(offset)))
 }
 
 fn positions(at: &LogOffsetSnapshot) -> FetchPartitionData {

@@ -90,18 +90,19 @@ impl FetchContext {
 
 /// Neighbours of one topic share an entry, as in Kafka's own answers.
 fn response(session_id: i32, results: Vec<(PartitionKey, PartitionData)>) -> FetchResponse {
-    let mut responses: Vec<FetchableTopicResponse> = Vec::new();
-    for (key, data) in results {
-        let same = |r: &FetchableTopicResponse| r.topic_id == key.topic_id && *r.topic == *key.topic;
-        match responses.last_mut().filter(|r| same(r)) {
-            Some(topic) => topic.partitions.push(data),
-            None => responses.push(FetchableTopicResponse {
-                topic: ByteString::from(&*key.topic),
-                topic_id: key.topic_id,
-                partitions: vec![data],
-                ..Default::default()
-            }),
-        }
-    }
+    let is_same = |(a, _): &(PartitionKey, PartitionData), (b, _): &(PartitionKey, PartitionData)| {
+        a.topic_id == b.topic_id && (Arc::ptr_eq(&a.topic, &b.topic) || a.topic == b.topic)
+    };
+    let sizes: Vec<usize> = results.chunk_by(is_same).map(<[_]>::len).collect();
+    let mut results = results.into_iter();
+    let mut topic = |size| {
+        let (key, first) = results.next()?;
+        let mut partitions = Vec::with_capacity(size);
+        partitions.push(first);
+        partitions.extend(results.by_ref().take(size - 1).map(|(_, data)| data));
+        let (topic, topic_id) = (ByteString::from(&*key.topic), key.topic_id);
+        Some(FetchableTopicResponse { topic, topic_id, partitions, ..Default::default() })
+    };
+    let responses = sizes.into_iter().map_while(&mut topic).collect();
     FetchResponse { session_id, responses, ..Default::default() }
 }
