@@ -60,6 +60,8 @@ pub struct ConnectionInfo {
     pub principal: Arc<str>,
     /// Set once by ApiVersions (KIP-511).
     client_information: OnceLock<ClientInformation>,
+    /// What the client called itself in its first request.
+    client_id: OnceLock<ByteString>,
 }
 
 /// Name and version of the client library.
@@ -91,7 +93,16 @@ impl ConnectionInfo {
             id: format!("{local_address}-{client_address}-0-{number}"),
             principal: ANONYMOUS.into(),
             client_information: OnceLock::new(),
+            client_id: OnceLock::new(),
         }
+    }
+
+    /// A client id without the frame that it came in, which a request that waits must not hold on to. It is
+    /// the same in all requests as a rule, and then copied once.
+    pub(crate) fn own_client_id(&self, id: ByteString) -> ByteString {
+        let copy = || ByteString::from(id.to_string());
+        let first = self.client_id.get_or_init(copy);
+        if *first == id { first.clone() } else { copy() }
     }
 
     /// The client's library, once its ApiVersions request named it.

@@ -39,7 +39,30 @@ pub(crate) fn parse_request<H: RequestHandler>(
         api_key,
         api_version: version,
         correlation_id: header.correlation_id,
-        client_id: header.client_id.unwrap_or_default(),
+        client_id: connection.own_client_id(header.client_id.unwrap_or_default()),
     };
     Ok((context, r.rest()))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytestring::ByteString;
+
+    use crate::SecurityProtocol;
+
+    use super::*;
+
+    #[test]
+    fn client_ids_do_not_keep_their_frames() {
+        let address = ([127, 0, 0, 1], 9092).into();
+        let connection =
+            ConnectionInfo::new("PLAINTEXT".into(), SecurityProtocol::Plaintext, address, address, 0);
+        for id in ["app-1", "app-1", "", "app-2"] {
+            let frame = Bytes::from(format!("{id}, and much more").into_bytes());
+            let borrowed = ByteString::try_from(frame.slice(..id.len())).unwrap();
+            let own = connection.own_client_id(borrowed);
+            assert_eq!(own, id);
+            assert!(frame.is_unique(), "{id:?} holds on to its frame");
+        }
+    }
 }
