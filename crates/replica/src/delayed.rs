@@ -8,6 +8,7 @@ use ottla_storage::LogOffsetMetadata;
 use tokio::time::Instant;
 
 use crate::ReplicaManager;
+use crate::alarms::Alarms;
 use crate::fetch::{FetchInfo, FetchParams, FetchPartitionData};
 use crate::parked::Parked;
 use crate::partition::Partition;
@@ -32,8 +33,12 @@ impl<'a> Parking<'a> {
         self.places.push((partition, place));
     }
 
-    async fn wait(self, deadline: Instant) {
-        self.parked.wait(deadline).await;
+    /// Waits until there is enough, or the time is up.
+    async fn wait(self, alarms: &Alarms, deadline: Instant) {
+        if !self.parked.has_enough() {
+            let _alarm = alarms.set(deadline, &self.parked);
+            self.parked.wait().await;
+        }
     }
 }
 
@@ -70,7 +75,7 @@ impl ReplicaManager {
                 parking.park(partition, wish, info.current_leader_epoch);
             }
         }
-        parking.wait(deadline).await;
+        parking.wait(&self.alarms, deadline).await;
         read_all(params, infos, &partitions)
     }
 
@@ -92,7 +97,7 @@ impl ReplicaManager {
                 Err(_) => _ = parking.parked.add(1),
             }
         }
-        parking.wait(deadline).await;
+        parking.wait(&self.alarms, deadline).await;
         let code = |(partition, (_, last_offset)): (&Found, &(TopicPartition, i64))| {
             let committed = partition.as_ref().map_err(|error| *error)?.is_committed(*last_offset)?;
             if committed { Ok(()) } else { Err(ErrorCode::RequestTimedOut) }

@@ -1,5 +1,6 @@
 //! Replicas of partitions on this broker: who leads, what may be read, who waits.
 
+mod alarms;
 mod append;
 mod delayed;
 mod fetch;

@@ -1,7 +1,6 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout_at};
 
 /// A request that waits until the partitions it is parked on have gathered enough for it.
 ///
@@ -40,11 +39,11 @@ impl Parked {
         self.enough.notify_one();
     }
 
-    /// Waits until there is enough, or the time is up.
-    pub(crate) async fn wait(&self, deadline: Instant) {
+    /// Waits until there is enough, or somebody who keeps the time wakes it.
+    pub(crate) async fn wait(&self) {
         if !self.has_enough() {
-            // A wake that came before this is kept by the notification. Late is as good as enough.
-            let _ = timeout_at(deadline, self.enough.notified()).await;
+            // A wake that came before this is kept by the notification.
+            self.enough.notified().await;
         }
     }
 }

@@ -8,6 +8,7 @@ use ottla_common::{ErrorCode, TopicPartition, Uuid, internal_topics};
 use ottla_metadata::PartitionRegistration;
 use ottla_storage::{ActiveProducer, FetchIsolation, LogConfig, LogDirDescription, LogManager};
 
+use crate::alarms::Alarms;
 use crate::append::{AppendFailure, Appended};
 use crate::hosted_partitions::HostedPartitions;
 use crate::offsets::FoundOffset;
@@ -42,12 +43,13 @@ pub struct ReplicaManager {
     logs: Arc<LogManager>,
     configs: Arc<dyn LogConfigSource>,
     partitions: RwLock<HostedPartitions>,
+    pub(crate) alarms: Alarms,
 }
 
 impl ReplicaManager {
     /// Begins without any partition: the metadata log brings them.
     pub fn new(node_id: i32, logs: Arc<LogManager>, configs: Arc<dyn LogConfigSource>) -> Self {
-        Self { node_id, logs, configs, partitions: RwLock::default() }
+        Self { node_id, logs, configs, partitions: RwLock::default(), alarms: Alarms::default() }
     }
 
     /// The partition, or why this broker has none of it.
