@@ -9,13 +9,13 @@ use ottla_common::Uuid;
 use ottla_controller::ApiError;
 use ottla_protocol::messages::{BrokerHeartbeatRequest, BrokerRegistrationRequest};
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{info, warn};
 
 use crate::controller::QuorumControllerHandle;
 
 const LOGGER: &str = "kafka.server.BrokerLifecycleManager";
-/// Between two attempts to register, and how long one waits for the controller to be elected.
+/// Between two attempts to register.
 const REGISTRATION_RETRY: Duration = Duration::from_millis(50);
 
 /// Where a broker is in its life.
@@ -133,7 +133,8 @@ impl BrokerLifecycle {
 async fn register(options: &LifecycleOptions) -> Result<i64, RegistrationError> {
     let deadline = Instant::now() + options.registration_timeout;
     loop {
-        options.controller.wait_until_active(REGISTRATION_RETRY).await;
+        // Out of time it is asked all the same, for the error that it has.
+        let _ = timeout_at(deadline, options.controller.wait_until_active()).await;
         let request = options.registration.clone();
         let version = <BrokerRegistrationRequest as ottla_protocol::Message>::MAX_VERSION;
         match options.controller.register_broker(request, version).await {

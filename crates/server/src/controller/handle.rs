@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ottla_common::{ErrorCode, Uuid};
@@ -253,11 +252,11 @@ impl QuorumControllerHandle {
         self.read("findTopicNames", move |c| ids.iter().map(|id| c.find_topic_name(*id)).collect()).await
     }
 
-    /// Waits until this controller leads and may be asked, at most `patience`.
-    pub async fn wait_until_active(&self, patience: Duration) {
+    /// Waits until this controller leads and may be asked.
+    pub async fn wait_until_active(&self) {
         let mut leads = self.leads.clone();
         // A controller that has stopped never will, which whoever asks it next learns.
-        let _ = tokio::time::timeout(patience, leads.wait_for(|leads| *leads)).await;
+        let _ = leads.wait_for(|leads| *leads).await;
     }
 
     /// Whether the controller has stopped.

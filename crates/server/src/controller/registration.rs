@@ -46,7 +46,7 @@ pub fn controller_registration(
 /// are committed. Ends without registering when the cluster's `metadata.version` knows no such record.
 pub async fn register_controller(handle: QuorumControllerHandle, request: ControllerRegistrationRequest) {
     loop {
-        handle.wait_until_active(RETRY_BACKOFF).await;
+        handle.wait_until_active().await;
         match handle.register_controller(request.clone()).await {
             Ok(()) => {
                 tracing::info!(logger = LOGGER, "Controller {} registered", request.controller_id);

@@ -177,6 +177,20 @@ struct Driver {
     next_background_ms: i64,
 }
 
+/// Whether an election state is followed by the next one before anybody could learn of it. A voter that elects
+/// itself goes through several at once, and each would wait for the disk twice.
+fn is_superseded(action: &RaftAction, rest: &[RaftAction]) -> bool {
+    let is_state = |action: &RaftAction| matches!(action, RaftAction::PersistElectionState { .. });
+    let tells_nobody = |action: &&RaftAction| {
+        let local = matches!(
+            action,
+            RaftAction::OpenAccumulator { .. } | RaftAction::CloseAccumulator | RaftAction::LeaderChanged { .. }
+        );
+        local || is_state(action)
+    };
+    is_state(action) && rest.iter().take_while(tells_nobody).any(is_state)
+}
+
 impl Driver {
     fn run(mut self, first: Vec<RaftAction>) {
         let result = self.run_until_done(first);
@@ -294,8 +308,11 @@ impl Driver {
     }
 
     fn execute(&mut self, actions: Vec<RaftAction>) -> Result<(), DriverError> {
-        for action in actions {
-            self.perform(action)?;
+        let mut actions = actions.into_iter();
+        while let Some(action) = actions.next() {
+            if !is_superseded(&action, actions.as_slice()) {
+                self.perform(action)?;
+            }
         }
         Ok(())
     }
