@@ -184,7 +184,9 @@ fn is_superseded(action: &RaftAction, rest: &[RaftAction]) -> bool {
     let tells_nobody = |action: &&RaftAction| {
         let local = matches!(
             action,
-            RaftAction::OpenAccumulator { .. } | RaftAction::CloseAccumulator | RaftAction::LeaderChanged { .. }
+            RaftAction::OpenAccumulator { .. }
+                | RaftAction::CloseAccumulator
+                | RaftAction::LeaderChanged { .. }
         );
         local || is_state(action)
     };
