@@ -48,7 +48,7 @@ pub async fn handle(broker: &BrokerContext, call: &Call, request: FetchRequest) 
 }
 
 fn wanted_partitions(image: &MetadataImage, version: i16, request: &FetchRequest) -> Vec<FetchPartition> {
-    let mut wanted = Vec::new();
+    let mut wanted = Vec::with_capacity(request.topics.iter().map(|topic| topic.partitions.len()).sum());
     for topic in &request.topics {
         let name = topic_name(image, version, &topic.topic, topic.topic_id);
         for p in &topic.partitions {
@@ -134,17 +134,22 @@ async fn read(
     results
 }
 
-/// Finds topics by name. Neighbours in a request mostly are of one topic.
+/// Finds topics. Neighbours in a request mostly are of one topic.
 struct TopicLookup<'a> {
     image: &'a MetadataImage,
     last: Option<&'a TopicImage>,
 }
 
 impl<'a> TopicLookup<'a> {
-    fn find(&mut self, name: &Arc<str>) -> Option<&'a TopicImage> {
-        let is_same = |topic: &&TopicImage| Arc::ptr_eq(&topic.name, name) || topic.name == *name;
+    /// The topic by its id, or else by its name: the topic that has the name now may be another one.
+    fn find(&mut self, key: &PartitionKey) -> Option<&'a TopicImage> {
+        let by_id = !key.topic_id.is_zero();
+        let is_same =
+            |topic: &&TopicImage| if by_id { topic.id == key.topic_id } else { topic.name == key.topic };
         if !self.last.as_ref().is_some_and(is_same) {
-            self.last = self.image.topics.topic_by_name(name);
+            let topics = &self.image.topics;
+            let found = by_id.then(|| topics.topic(key.topic_id)).flatten();
+            self.last = found.or_else(|| topics.topic_by_name(&key.topic));
         }
         self.last
     }
@@ -155,7 +160,7 @@ fn fetch_info(topics: &mut TopicLookup<'_>, partition: &FetchPartition) -> Resul
     if key.topic.is_empty() {
         return Err(ErrorCode::UnknownTopicId);
     }
-    let topic = topics.find(&key.topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let topic = topics.find(key).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     if !topic.partitions.contains_key(&key.partition) {
         return Err(ErrorCode::UnknownTopicOrPartition);
     }
