@@ -1,9 +1,12 @@
 //! What the controller needs of the metadata log.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use ottla_metadata::{ApiMessageAndVersion, MetadataProvenance};
 use ottla_raft::AppendError;
+
+use crate::raft::CommittedBatch;
 
 /// The metadata quorum's member in this process, as the controller writes to it.
 pub trait MetadataQuorum: Debug + Send + Sync + 'static {
@@ -28,20 +31,7 @@ pub trait MetadataQuorum: Debug + Send + Sync + 'static {
 #[derive(Debug, Clone, PartialEq)]
 pub enum MetadataEvent {
     /// These records are committed. They follow on the last ones.
-    Commit {
-        /// Offset of the first record.
-        base_offset: i64,
-        /// Offset of the last record, control records included.
-        last_offset: i64,
-        /// Leader epoch of the batch.
-        epoch: i32,
-        /// Append time of the batch.
-        append_timestamp: i64,
-        /// Bytes of the batch.
-        size_in_bytes: usize,
-        /// The records.
-        records: Vec<ApiMessageAndVersion>,
-    },
+    Commit(Arc<CommittedBatch>),
     /// Start over from these records.
     LoadSnapshot {
         /// Where the snapshot ends.

@@ -57,14 +57,7 @@ impl RaftListener for ControllerListener {
     fn handle_commit(&mut self, batches: &[Arc<CommittedBatch>]) {
         // What says nothing needs nobody to wake up: where the log ends is known from the quorum.
         for batch in batches.iter().filter(|batch| !batch.is_no_op()) {
-            self.handle.metadata_event(MetadataEvent::Commit {
-                base_offset: batch.base_offset,
-                last_offset: batch.last_offset,
-                epoch: batch.epoch,
-                append_timestamp: batch.append_timestamp,
-                size_in_bytes: batch.size_in_bytes,
-                records: batch.records.clone(),
-            });
+            self.handle.metadata_event(MetadataEvent::Commit(batch.clone()));
         }
     }
 

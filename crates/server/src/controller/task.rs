@@ -238,21 +238,15 @@ impl ControllerTask {
 
     fn handle_metadata(&mut self, event: MetadataEvent) {
         match event {
-            MetadataEvent::Commit {
-                base_offset,
-                last_offset,
-                epoch,
-                append_timestamp,
-                size_in_bytes,
-                records,
-            } => {
+            MetadataEvent::Commit(batch) => {
+                let last_offset = batch.last_offset;
                 let batch = CommittedBatch {
-                    base_offset,
+                    base_offset: batch.base_offset,
                     last_offset,
-                    epoch,
-                    append_timestamp_ms: append_timestamp,
-                    size_bytes: i64::try_from(size_in_bytes).unwrap_or(i64::MAX),
-                    records: &records,
+                    epoch: batch.epoch,
+                    append_timestamp_ms: batch.append_timestamp,
+                    size_bytes: i64::try_from(batch.size_in_bytes).unwrap_or(i64::MAX),
+                    records: &batch.records,
                 };
                 if let Err(error) = self.kernel.handle_commit(&batch) {
                     // Kafka halts here: a controller that misses a record must never lead.

@@ -128,14 +128,14 @@ impl Fixture {
     /// Commits what was appended so far.
     fn commit(&self) {
         for (base_offset, records) in std::mem::take(&mut *self.quorum.batches.lock().unwrap()) {
-            self.handle.metadata_event(MetadataEvent::Commit {
+            self.handle.metadata_event(MetadataEvent::Commit(Arc::new(crate::raft::CommittedBatch {
                 base_offset,
                 last_offset: base_offset + records.len() as i64 - 1,
                 epoch: 1,
                 append_timestamp: 0,
                 size_in_bytes: 100,
                 records,
-            });
+            })));
         }
     }
 
