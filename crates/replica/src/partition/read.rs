@@ -73,7 +73,8 @@ impl Partition {
             data.aborted_transactions = (isolation == FetchIsolation::TxnCommitted).then(Vec::new);
             return Ok(data);
         }
-        let read = self.log.read(offset, max_bytes, isolation, min_one_message).map_err(|e| e.code())?;
+        let read =
+            self.log.read_of(at, offset, max_bytes, isolation, min_one_message).map_err(|e| e.code())?;
         data.start = read.fetch_offset_metadata;
         if !read.first_entry_incomplete {
             data.records = read.records;

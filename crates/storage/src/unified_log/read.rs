@@ -63,9 +63,23 @@ impl UnifiedLog {
         isolation: FetchIsolation,
         min_one_message: bool,
     ) -> Result<FetchDataInfo, ReadError> {
+        self.read_of(&self.known_offsets(), start_offset, max_bytes, isolation, min_one_message)
+    }
+
+    /// As [`Self::read`], of the log as it stood when its offsets were looked at.
+    pub fn read_of(
+        &self,
+        at: &LogOffsetSnapshot,
+        start_offset: i64,
+        max_bytes: usize,
+        isolation: FetchIsolation,
+        min_one_message: bool,
+    ) -> Result<FetchDataInfo, ReadError> {
         self.check_online()?;
-        self.check_offset(start_offset)?;
+        check_offset(start_offset, at.log_start_offset, at.log_end_offset.message_offset)?;
+        let known = *at.upper_bound(isolation);
         let bound = match isolation {
+            _ if known.location.is_some() => known,
             FetchIsolation::LogEnd => self.log_end_offset_metadata(),
             FetchIsolation::HighWatermark => self.high_watermark_metadata()?,
             FetchIsolation::TxnCommitted => self.last_stable_offset_metadata()?,
@@ -74,16 +88,8 @@ impl UnifiedLog {
         let found = self.local.read(start_offset, max_bytes, min_one_message, bound, aborted);
         let found = found.map_err(|error| self.read_error(error))?;
         // Retention may have removed the segment after the first look.
-        self.check_offset(start_offset)?;
+        check_offset(start_offset, self.log_start_offset(), self.log_end_offset())?;
         Ok(found)
-    }
-
-    fn check_offset(&self, offset: i64) -> Result<(), ReadError> {
-        let (log_start_offset, log_end_offset) = (self.log_start_offset(), self.log_end_offset());
-        if offset < log_start_offset || offset > log_end_offset {
-            return Err(ReadError::OffsetOutOfRange { offset, log_start_offset, log_end_offset });
-        }
-        Ok(())
     }
 
     /// Where an offset lies; without a place if it is not in the log.
@@ -168,4 +174,11 @@ impl UnifiedLog {
             ScanError::Corrupt(error) => ReadError::Record(error),
         }
     }
+}
+
+fn check_offset(offset: i64, log_start_offset: i64, log_end_offset: i64) -> Result<(), ReadError> {
+    if offset < log_start_offset || offset > log_end_offset {
+        return Err(ReadError::OffsetOutOfRange { offset, log_start_offset, log_end_offset });
+    }
+    Ok(())
 }
