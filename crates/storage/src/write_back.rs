@@ -15,10 +15,10 @@ use crate::unified_log::UnifiedLog;
 
 /// A log tells of what was appended to it in steps of this.
 pub(crate) const NOTED_BYTES: usize = 4 << 20;
-/// So much in one log is forced to disk.
-const LOG_BYTES: u64 = 32 << 20;
+/// So much in one log is forced to disk. With more at once, whoever appends meanwhile was seen to wait.
+const LOG_BYTES: u64 = if cfg!(test) { 8 << 20 } else { 32 << 20 };
 /// With so much in all of them, the log that has the most of it is.
-const DIRECTORY_BYTES: u64 = 128 << 20;
+const DIRECTORY_BYTES: u64 = 4 * LOG_BYTES;
 /// Recovery points are written no more often than this, and no more than a part of the time is spent on it.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 const CHECKPOINT_PART: u32 = 20;

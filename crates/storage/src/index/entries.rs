@@ -7,8 +7,8 @@ use crate::index::CorruptIndexError;
 
 /// Fixed-size entries of an index file: in memory, and written some at a time.
 ///
-/// A crash loses what was not written. It costs nothing: the index of a segment that was not flushed is
-/// rebuilt anyway.
+/// A crash loses what was not written. It costs nothing: entries of what was not flushed are made anew
+/// anyway.
 #[derive(Debug)]
 pub(super) struct Entries<const SIZE: usize> {
     fs: Arc<dyn FileSystem>,
