@@ -1,6 +1,5 @@
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
@@ -13,11 +12,6 @@ use crate::append::{AppendFailure, Appended};
 use crate::hosted_partitions::HostedPartitions;
 use crate::offsets::FoundOffset;
 use crate::partition::Partition;
-
-/// The most threads that take over partitions at once.
-const MAX_APPLY_THREADS: usize = 8;
-/// Fewer partitions than this are not worth a thread.
-const MIN_PARTITIONS_PER_THREAD: usize = 4;
 
 /// Tells the settings of a topic's logs.
 pub trait LogConfigSource: fmt::Debug + Send + Sync {
@@ -88,9 +82,8 @@ impl ReplicaManager {
         self.apply_with(local, config)
     }
 
-    /// As [`Self::apply`] for many partitions at once: settings are worked out once for each topic, and
-    /// what waits for the disk waits on some threads together. A partition that fails is not told of here:
-    /// it is answered for with its error when somebody asks for it.
+    /// As [`Self::apply`] for many partitions at once: settings are worked out once for each topic. A partition
+    /// that fails is not told of here: it is answered for with its error when somebody asks for it.
     pub fn apply_all(&self, locals: &[LocalPartition]) {
         let configs: HashMap<&str, OnceLock<Arc<LogConfig>>> =
             locals.iter().map(|local| (&*local.tp.topic, OnceLock::new())).collect();
@@ -100,18 +93,9 @@ impl ReplicaManager {
             let config = || configs.get(topic).map_or_else(fresh, |cell| cell.get_or_init(fresh).clone());
             let _ = self.apply_with(local, config);
         };
-        let next = AtomicUsize::new(0);
-        let work = || {
-            while let Some(local) = locals.get(next.fetch_add(1, Ordering::Relaxed)) {
-                apply(local);
-            }
-        };
-        std::thread::scope(|scope| {
-            for _ in 1..MAX_APPLY_THREADS.min(locals.len() / MIN_PARTITIONS_PER_THREAD) {
-                scope.spawn(work);
-            }
-            work();
-        });
+        // Not on several threads: new logs wait for no disk, are made one at a time anyway, and what threads
+        // that soon end have allocated lies apart, with half-empty pages between.
+        locals.iter().for_each(apply);
     }
 
     /// Settings of a topic. Most topics have none of their own, and then share one copy.
