@@ -17,8 +17,10 @@ use crate::unified_log::UnifiedLog;
 pub(crate) const NOTED_BYTES: usize = 4 << 20;
 /// So much in one log is forced to disk. With more at once, whoever appends meanwhile was seen to wait.
 const LOG_BYTES: u64 = if cfg!(test) { 8 << 20 } else { 32 << 20 };
-/// With so much in all of them, the log that has the most of it is.
-const DIRECTORY_BYTES: u64 = 4 * LOG_BYTES;
+/// But no earlier than this after the first of it: a burst is over by then, and its pages are full.
+const LINGER: Duration = if cfg!(test) { Duration::ZERO } else { Duration::from_secs(1) };
+/// With so much in all of them, the log that has the most of it is, at once.
+const DIRECTORY_BYTES: u64 = if cfg!(test) { 4 * LOG_BYTES } else { 512 << 20 };
 /// Recovery points are written no more often than this, and no more than a part of the time is spent on it.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 const CHECKPOINT_PART: u32 = 20;
@@ -45,6 +47,8 @@ struct Queue {
 struct Dirty {
     log: Weak<UnifiedLog>,
     bytes: u64,
+    /// When the first of them was appended.
+    since: Instant,
 }
 
 enum Work {
@@ -54,21 +58,30 @@ enum Work {
 }
 
 impl Queue {
-    fn note(&mut self, log: &Weak<UnifiedLog>, bytes: u64) {
+    /// Tells whether the thread has to look again.
+    fn note(&mut self, log: &Weak<UnifiedLog>, bytes: u64) -> bool {
         let dirty = self.logs.entry(log.as_ptr() as usize);
-        let dirty = dirty.or_insert_with(|| Dirty { log: Weak::clone(log), bytes: 0 });
+        let fresh = || Dirty { log: Weak::clone(log), bytes: 0, since: Instant::now() };
+        let dirty = dirty.or_insert_with(fresh);
+        let little = dirty.bytes < LOG_BYTES;
         dirty.bytes += bytes;
         self.bytes += bytes;
+        (little && dirty.bytes >= LOG_BYTES) || self.bytes >= DIRECTORY_BYTES
     }
 
-    /// The log with the most bytes, if something is due.
-    fn due(&self) -> Option<usize> {
-        let (key, most) = self.logs.iter().max_by_key(|(_, dirty)| dirty.bytes)?;
-        (most.bytes >= LOG_BYTES || self.bytes >= DIRECTORY_BYTES).then_some(*key)
+    /// The log that is forced to disk next, and when.
+    fn due(&self) -> Option<(usize, Instant)> {
+        if self.bytes >= DIRECTORY_BYTES {
+            let (key, most) = self.logs.iter().max_by_key(|(_, dirty)| dirty.bytes)?;
+            return Some((*key, most.since));
+        }
+        let enough = self.logs.iter().filter(|(_, dirty)| dirty.bytes >= LOG_BYTES);
+        let (key, first) = enough.min_by_key(|(_, dirty)| dirty.since)?;
+        Some((*key, first.since + LINGER))
     }
 
-    fn take_due(&mut self) -> Option<Weak<UnifiedLog>> {
-        let dirty = self.logs.remove(&self.due()?)?;
+    fn take(&mut self, key: usize) -> Option<Weak<UnifiedLog>> {
+        let dirty = self.logs.remove(&key)?;
         self.bytes -= dirty.bytes;
         Some(dirty.log)
     }
@@ -84,8 +97,7 @@ impl WriteBack {
     /// is to be done, the thread is started.
     pub(crate) fn note_appended(self: &Arc<Self>, log: &Weak<UnifiedLog>, bytes: usize) {
         let mut queue = self.queue.lock();
-        queue.note(log, bytes as u64);
-        if queue.stopped || queue.due().is_none() {
+        if !queue.note(log, bytes as u64) || queue.stopped {
             return;
         }
         if queue.has_thread {
@@ -135,17 +147,22 @@ impl WriteBack {
     fn next(&self, checkpoint_at: Option<Instant>) -> Work {
         let mut queue = self.queue.lock();
         loop {
-            let left = checkpoint_at.map(|at| at.saturating_duration_since(Instant::now()));
+            let now = Instant::now();
             if queue.stopped {
                 return Work::Stop;
             }
-            if left.is_some_and(|left| left.is_zero()) {
+            if checkpoint_at.is_some_and(|at| at <= now) {
                 return Work::Checkpoint;
             }
-            if let Some(log) = queue.take_due() {
+            let due = queue.due();
+            if let Some((key, at)) = due
+                && at <= now
+                && let Some(log) = queue.take(key)
+            {
                 return Work::Log(log);
             }
-            queue = match left {
+            let until = [checkpoint_at, due.map(|(_, at)| at)].into_iter().flatten().min();
+            queue = match until.map(|at| at.saturating_duration_since(now)) {
                 Some(left) => self.wake.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0,
                 None => self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner),
             };

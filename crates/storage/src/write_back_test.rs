@@ -38,14 +38,28 @@ fn checkpointed(disk: &SimFileSystem) -> Option<i64> {
 }
 
 #[test]
-fn a_log_is_due_when_it_has_enough() {
+fn a_log_is_due_a_while_after_the_first_of_enough_bytes() {
     let mut queue = Queue::default();
     let a = Weak::new();
-    queue.note(&a, LOG_BYTES - 1);
-    assert!(queue.take_due().is_none());
-    queue.note(&a, 1);
-    assert!(queue.take_due().is_some() && queue.take_due().is_none());
+    assert!(!queue.note(&a, LOG_BYTES - 1));
+    assert!(queue.due().is_none());
+    let since = queue.logs.values().next().unwrap().since;
+    assert!(queue.note(&a, 1), "the thread has to look at this");
+    assert!(!queue.note(&a, 1), "it has been told");
+    let (key, at) = queue.due().unwrap();
+    assert_eq!(at, since + LINGER);
+    assert!(queue.take(key).is_some() && queue.due().is_none());
     assert_eq!(queue.bytes, 0);
+}
+
+#[test]
+fn too_much_in_a_directory_does_not_linger() {
+    let mut queue = Queue::default();
+    let a = Weak::new();
+    let most = DIRECTORY_BYTES;
+    assert!(queue.note(&a, most) && queue.note(&a, 1));
+    let (key, at) = queue.due().unwrap();
+    assert!(at <= Instant::now() && queue.take(key).is_some());
 }
 
 #[test]
