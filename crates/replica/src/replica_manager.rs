@@ -93,8 +93,7 @@ impl ReplicaManager {
             let config = || configs.get(topic).map_or_else(fresh, |cell| cell.get_or_init(fresh).clone());
             let _ = self.apply_with(local, config);
         };
-        // Not on several threads: new logs wait for no disk, are made one at a time anyway, and what threads
-        // that soon end have allocated lies apart, with half-empty pages between.
+        // Not on several threads: new logs wait for no disk and are made one at a time anyway.
         locals.iter().for_each(apply);
     }
 
