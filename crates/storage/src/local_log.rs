@@ -3,6 +3,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use ottla_common::TopicPartition;
 use ottla_common::time::Time;
@@ -206,6 +207,13 @@ impl LocalLog {
             }
         }
         Ok(())
+    }
+
+    /// Hands what [`Self::flush`] would force to disk to it, in pieces; `go_on` is asked between them.
+    pub(crate) fn write_out(&self, offset: i64, go_on: &mut dyn FnMut(Duration) -> bool) {
+        let segments =
+            self.with_segments(|segments| segments_between(segments, self.recovery_point(), offset));
+        segments.iter().all(|segment| segment.write_out(go_on));
     }
 
     /// Everything is on disk.

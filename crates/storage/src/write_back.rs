@@ -18,9 +18,11 @@ pub(crate) const NOTED_BYTES: usize = 4 << 20;
 /// So much in one log is forced to disk. With more at once, whoever appends meanwhile was seen to wait.
 const LOG_BYTES: u64 = if cfg!(test) { 8 << 20 } else { 32 << 20 };
 /// But no earlier than this after the first of it: a burst is over by then, and its pages are full.
-const LINGER: Duration = if cfg!(test) { Duration::ZERO } else { Duration::from_secs(1) };
+const LINGER: Duration = if cfg!(test) { Duration::ZERO } else { Duration::from_secs(5) };
 /// With so much in all of them, the log that has the most of it is, at once.
-const DIRECTORY_BYTES: u64 = if cfg!(test) { 4 * LOG_BYTES } else { 512 << 20 };
+const DIRECTORY_BYTES: u64 = if cfg!(test) { 4 * LOG_BYTES } else { 2 << 30 };
+/// Longest rest between two pieces.
+const REST_MAX: Duration = Duration::from_millis(50);
 /// Recovery points are written no more often than this, and no more than a part of the time is spent on it.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 const CHECKPOINT_PART: u32 = 20;
@@ -129,8 +131,10 @@ impl WriteBack {
         loop {
             match self.next(moved.then_some(earliest)) {
                 Work::Log(log) => {
+                    let Some(log) = log.upgrade() else { continue };
+                    log.write_out(&mut |took| self.rest(took));
                     // An error takes the directory offline, which is told elsewhere.
-                    moved |= log.upgrade().is_some_and(|log| log.write_back().unwrap_or(false));
+                    moved |= log.write_back().unwrap_or(false);
                 }
                 Work::Checkpoint => {
                     let begin = Instant::now();
@@ -141,6 +145,18 @@ impl WriteBack {
                 Work::Stop => return,
             }
         }
+    }
+
+    /// Leaves the disk to others for as long as it was taken, unless there is too much to do. Tells whether
+    /// to go on.
+    fn rest(&self, took: Duration) -> bool {
+        let queue = self.queue.lock();
+        if queue.stopped || queue.bytes >= DIRECTORY_BYTES / 2 {
+            return !queue.stopped;
+        }
+        let rested =
+            self.wake.wait_timeout(queue, took.min(REST_MAX)).unwrap_or_else(PoisonError::into_inner);
+        !rested.0.stopped
     }
 
     /// Awaits the next piece of work.

@@ -85,6 +85,9 @@ pub trait LogFile: Debug + Send + Sync {
     }
     /// Cuts the file, or extends it by zeros.
     fn set_len(&self, len: u64) -> io::Result<()>;
+    /// Hands dirty pages of a part of the file to the disk and waits for them. Promises nothing: it makes a
+    /// later [`Self::sync`] short, and tells no errors, which that does.
+    fn write_out(&self, _position: u64, _len: u64) {}
     /// Returns once the file survives a loss of power.
     fn sync(&self) -> io::Result<()>;
     /// The open file for `sendfile`; none for a simulated one. It stays open as long as it is held, which

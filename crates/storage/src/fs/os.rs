@@ -85,6 +85,13 @@ impl LogFile for CachedFile {
         self.with(|file| file.set_len(len))
     }
 
+    fn write_out(&self, position: u64, len: u64) {
+        let _ = self.with(|file| {
+            write_out(file, position, len);
+            Ok(())
+        });
+    }
+
     /// Syncs what was written through any descriptor of the file; a write that failed is told to the next
     /// descriptor, if nobody was told before.
     fn sync(&self) -> io::Result<()> {
@@ -220,3 +227,20 @@ fn lock_exclusively(file: File) -> io::Result<Option<Box<dyn DirLock>>> {
     }
     Ok(Some(Box::new(OsLock { _file: file })))
 }
+
+/// `sync_file_range`, which no safe library offers; elsewhere a sync of the whole file has to do.
+#[cfg(target_os = "linux")]
+fn write_out(file: &File, position: u64, len: u64) {
+    use std::os::fd::AsRawFd;
+    let (Ok(position), Ok(len)) = (i64::try_from(position), i64::try_from(len)) else { return };
+    let flags =
+        libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
+    // SAFETY: four numbers, and a descriptor that stays open as long as `file`; no memory is passed.
+    #[expect(unsafe_code)]
+    unsafe {
+        libc::sync_file_range(file.as_raw_fd(), position, len, flags);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn write_out(_: &File, _: u64, _: u64) {}

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard};
+use std::time::{Duration, Instant};
 
 use crate::file_records::FileRecords;
 use crate::fs::{FileSystem, HeldName, LogFile, OpenMode};
@@ -18,6 +19,8 @@ use crate::log_file_names::{
 use crate::recent_batches::RecentBatches;
 use crate::sync::Mutex;
 
+/// One piece on its way to the disk: some milliseconds of its time.
+const WRITE_OUT_BYTES: u64 = 8 << 20;
 /// No file has this size.
 const NEVER_SYNCED: u64 = u64::MAX;
 
@@ -240,6 +243,21 @@ impl LogSegment {
     /// Bytes of the `.log` file.
     pub fn size(&self) -> u64 {
         self.size.load(Ordering::Acquire)
+    }
+
+    /// Hands records that were not forced to disk yet to it, in pieces; `go_on` is asked between them.
+    pub(crate) fn write_out(&self, go_on: &mut dyn FnMut(Duration) -> bool) -> bool {
+        let synced = self.synced.load(Ordering::Acquire);
+        let (mut position, end) = (if synced == NEVER_SYNCED { 0 } else { synced }, self.size());
+        while position < end {
+            let begin = Instant::now();
+            self.file.write_out(position, WRITE_OUT_BYTES);
+            position += WRITE_OUT_BYTES;
+            if !go_on(begin.elapsed()) {
+                return false;
+            }
+        }
+        true
     }
 
     /// Forces files to disk. Appends need not wait for it: no lock of theirs is held meanwhile.

@@ -2,6 +2,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use super::{LogState, UnifiedLog};
 use crate::error::StorageError;
@@ -47,6 +48,15 @@ impl UnifiedLog {
             && let Some((this, write_back)) = self.flushing.write_back.get()
         {
             write_back.note_appended(this, std::mem::take(&mut state.unnoted_bytes));
+        }
+    }
+
+    /// Hands all records to the disk in pieces, so that [`Self::write_back`] has little to wait for; others
+    /// that write and read get their turn between them. `go_on` is told how long a piece took.
+    pub(crate) fn write_out(&self, go_on: &mut dyn FnMut(Duration) -> bool) {
+        let end = self.log_end_offset();
+        if end > self.recovery_point() && !self.is_unsettled() {
+            self.local.write_out(end, go_on);
         }
     }
 
