@@ -22,6 +22,7 @@ mod log_loader;
 mod log_manager;
 mod log_offset;
 mod log_segment;
+mod log_segments;
 mod log_validator;
 mod meta_properties;
 pub mod producer_state;

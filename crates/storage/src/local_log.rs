@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,11 +19,9 @@ use crate::log_file_names::{
 use crate::log_loader::LoadedLog;
 use crate::log_offset::LogOffsetMetadata;
 use crate::log_segment::LogSegment;
+use crate::log_segments::LogSegments;
 use crate::stamped_records::StampedRecords;
 use crate::sync::{Mutex, RwLock};
-
-/// Segments by base offset.
-pub(crate) type LogSegments = BTreeMap<i64, Arc<LogSegment>>;
 
 /// The segments of one partition in one folder, and nothing of what their records mean.
 ///
@@ -150,7 +147,7 @@ impl LocalLog {
 
     /// All segments, in order.
     pub(crate) fn segments(&self) -> Vec<Arc<LogSegment>> {
-        self.segments.read().values().map(Arc::clone).collect()
+        self.segments.read().as_slice().to_vec()
     }
 
     pub(crate) fn with_segments<T>(&self, look: impl FnOnce(&LogSegments) -> T) -> T {
@@ -158,26 +155,24 @@ impl LocalLog {
     }
 
     pub(crate) fn active_segment(&self) -> Arc<LogSegment> {
-        let segments = self.segments.read();
-        let last = segments.last_key_value().map(|(_, segment)| Arc::clone(segment));
+        let last = self.segments.read().last().map(Arc::clone);
         last.expect("LOG-HAS-SEGMENT: a log has at least one segment")
     }
 
     pub(crate) fn first_segment_base_offset(&self) -> i64 {
-        self.segments.read().first_key_value().map_or(0, |(base, _)| *base)
+        self.segments.read().first().map_or(0, |segment| segment.base_offset())
     }
 
     pub(crate) fn floor_segment(&self, offset: i64) -> Option<Arc<LogSegment>> {
-        self.segments.read().range(..=offset).next_back().map(|(_, segment)| Arc::clone(segment))
+        self.segments.read().floor(offset).map(Arc::clone)
     }
 
     pub(crate) fn higher_segment(&self, base_offset: i64) -> Option<Arc<LogSegment>> {
-        let from = base_offset.checked_add(1)?;
-        self.segments.read().range(from..).next().map(|(_, segment)| Arc::clone(segment))
+        self.segments.read().higher(base_offset).map(Arc::clone)
     }
 
     pub(crate) fn size(&self) -> u64 {
-        self.segments.read().values().map(|segment| segment.size()).sum()
+        self.segments.read().as_slice().iter().map(|segment| segment.size()).sum()
     }
 
     /// Appends whole batches whose last offset is `last_offset`.
@@ -195,7 +190,7 @@ impl LocalLog {
         if recovery_point > offset {
             return Ok(());
         }
-        let segments = self.with_segments(|segments| segments_between(segments, recovery_point, offset));
+        let segments = self.with_segments(|segments| segments.between(recovery_point, offset));
         for segment in &segments {
             segment.flush()?;
         }
@@ -211,22 +206,21 @@ impl LocalLog {
 
     /// Hands what [`Self::flush`] would force to disk to it, in pieces; `go_on` is asked between them.
     pub(crate) fn write_out(&self, offset: i64, go_on: &mut dyn FnMut(Duration) -> bool) {
-        let segments =
-            self.with_segments(|segments| segments_between(segments, self.recovery_point(), offset));
+        let segments = self.with_segments(|segments| segments.between(self.recovery_point(), offset));
         segments.iter().all(|segment| segment.write_out(go_on));
     }
 
     /// Everything is on disk.
     pub(crate) fn note_synced(&self) {
         self.unsynced_names.store(false, Ordering::Release);
-        self.segments.read().values().for_each(|segment| segment.note_synced());
+        self.segments.read().as_slice().iter().for_each(|segment| segment.note_synced());
         self.mark_flushed(self.end_offset());
     }
 
     /// Whether a flush would have anything to do.
     pub(crate) fn is_unsynced(&self) -> bool {
         self.unsynced_names.load(Ordering::Acquire)
-            || self.segments.read().values().any(|segment| segment.is_unsynced())
+            || self.segments.read().as_slice().iter().any(|segment| segment.is_unsynced())
     }
 
     /// Begins a new segment at the log's end, or above it.
@@ -255,7 +249,7 @@ impl LocalLog {
         }
         active.on_become_inactive()?;
         let segment = self.open_segment(&dir, new_offset)?;
-        self.segments.write().insert(new_offset, Arc::clone(&segment));
+        self.segments.write().insert(Arc::clone(&segment));
         self.update_log_end_offset(end);
         Ok(segment)
     }
@@ -291,7 +285,7 @@ impl LocalLog {
         {
             let mut segments = self.segments.write();
             for segment in doomed {
-                segments.remove(&segment.base_offset());
+                segments.remove(segment.base_offset());
             }
             assert!(!segments.is_empty(), "LOG-HAS-SEGMENT: a log has at least one segment");
         }
@@ -307,8 +301,8 @@ impl LocalLog {
         let segment = self.open_segment(&self.dir(), new_offset)?;
         {
             let mut segments = self.segments.write();
-            segments.remove(&doomed.base_offset());
-            segments.insert(new_offset, Arc::clone(&segment));
+            segments.remove(doomed.base_offset());
+            segments.insert(Arc::clone(&segment));
         }
         self.update_log_end_offset(self.end_offset());
         Ok(segment)
@@ -361,7 +355,7 @@ impl LocalLog {
         let old = self.dir();
         let new: Arc<Path> = old.with_file_name(name).into();
         let segments = self.segments.read();
-        let held: Vec<_> = segments.values().map(|segment| segment.hold_names()).collect();
+        let held: Vec<_> = segments.as_slice().iter().map(|segment| segment.hold_names()).collect();
         rename(&old, &new)?;
         held.into_iter().for_each(|segment| segment.change_dir(&new));
         *self.dir.write() = new;
@@ -457,7 +451,7 @@ impl LocalLog {
         upper_bound: i64,
         from_base_offset: i64,
     ) -> io::Result<Vec<AbortedTxn>> {
-        let segments = self.with_segments(|segments| segments_between(segments, from_base_offset, i64::MAX));
+        let segments = self.with_segments(|segments| segments.between(from_base_offset, i64::MAX));
         let mut aborted = Vec::new();
         for segment in segments {
             let found = segment.collect_aborted_txns(start_offset, upper_bound)?;
@@ -468,13 +462,4 @@ impl LocalLog {
         }
         Ok(aborted)
     }
-}
-
-/// The segment that may have `from`, and those after it that begin below `to`.
-pub(crate) fn segments_between(segments: &LogSegments, from: i64, to: i64) -> Vec<Arc<LogSegment>> {
-    let first = segments.range(..=from).next_back().map_or(from, |(base, _)| *base);
-    if first >= to {
-        return Vec::new();
-    }
-    segments.range(first..to).map(|(_, segment)| Arc::clone(segment)).collect()
 }

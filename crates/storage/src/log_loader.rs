@@ -13,7 +13,6 @@ use crate::file_records::ScanError;
 use crate::fs::FileSystem;
 use crate::index::{AbortedTxn, CorruptIndexError};
 use crate::leader_epoch_cache::LeaderEpochFileCache;
-use crate::local_log::{LogSegments, segments_between};
 use crate::log_config::LogConfig;
 use crate::log_entry::{EntryHeader, LogEntry};
 use crate::log_file_names::{
@@ -22,6 +21,7 @@ use crate::log_file_names::{
     segment_file_name,
 };
 use crate::log_segment::LogSegment;
+use crate::log_segments::LogSegments;
 use crate::producer_state::{ProducerBatch, ProducerStateManager};
 
 /// What is known of a log before its files are looked at.
@@ -65,18 +65,21 @@ impl LogLoader<'_> {
             self.names = self.file_names()?;
         }
         producers.find_snapshots(self.names.iter());
-        let mut loading =
-            Loading { segments: LogSegments::new(), doomed_files: Vec::new(), recovered: Cell::new(false) };
+        let mut loading = Loading {
+            segments: LogSegments::default(),
+            doomed_files: Vec::new(),
+            recovered: Cell::new(false),
+        };
         self.load_segment_files(&mut loading, producers)?;
         let (recovery_point, next_offset) = self.recover_log(&mut loading, producers)?;
         self.leader_epochs.truncate_from_end(next_offset);
-        let first = loading.segments.first_key_value().map_or(0, |(base, _)| *base);
+        let first = loading.segments.first().map_or(0, |segment| segment.base_offset());
         let log_start_offset = self.log_start_offset_checkpoint.max(first);
         self.leader_epochs.truncate_from_start(self.log_start_offset_checkpoint);
         if loading.recovered.get() {
             producers.find_snapshots(self.file_names()?.iter());
         }
-        let bases: Vec<i64> = loading.segments.keys().copied().collect();
+        let bases: Vec<i64> = loading.segments.as_slice().iter().map(|s| s.base_offset()).collect();
         producers.remove_stray_snapshots(&bases)?;
         let rebuild = Rebuild {
             log_start_offset,
@@ -88,7 +91,7 @@ impl LogLoader<'_> {
         let Loading { segments, doomed_files, .. } = loading;
         let is_synced = self.had_clean_shutdown;
         if is_synced {
-            segments.values().for_each(|segment| segment.note_synced());
+            segments.as_slice().iter().for_each(|segment| segment.note_synced());
         }
         Ok(LoadedLog { segments, log_start_offset, recovery_point, next_offset, doomed_files, is_synced })
     }
@@ -97,7 +100,7 @@ impl LogLoader<'_> {
     pub(crate) fn begin(&self) -> io::Result<LoadedLog> {
         let base = self.log_start_offset_checkpoint;
         let first = LogSegment::plan(self.fs, self.dir, base, self.config, self.now_ms)?;
-        let segments = LogSegments::from([(base, Arc::new(first))]);
+        let segments = LogSegments::one(first);
         Ok(LoadedLog {
             segments,
             log_start_offset: base,
@@ -188,7 +191,7 @@ impl LogLoader<'_> {
                 tracing::warn!(dir = %self.dir.display(), base, %error, "indexes are rebuilt");
                 self.recover_segment(&segment, loading, producers)?;
             }
-            loading.segments.insert(base, segment);
+            loading.segments.insert(segment);
         }
         Ok(())
     }
@@ -224,7 +227,7 @@ impl LogLoader<'_> {
         let end = self.log_end_unless_before_start(loading, producers)?;
         if loading.segments.is_empty() {
             let base = self.log_start_offset_checkpoint;
-            loading.segments.insert(base, self.first_segment(base)?);
+            loading.segments.insert(self.first_segment(base)?);
         }
         Ok(match end {
             Some(end) if self.had_clean_shutdown => (end, end),
@@ -242,7 +245,7 @@ impl LogLoader<'_> {
         loading: &mut Loading,
         producers: &mut ProducerStateManager,
     ) -> io::Result<()> {
-        let unflushed = segments_between(&loading.segments, self.recovery_point_checkpoint, i64::MAX);
+        let unflushed = loading.segments.between(self.recovery_point_checkpoint, i64::MAX);
         for (i, segment) in unflushed.iter().enumerate() {
             let base = segment.base_offset();
             tracing::info!(dir = %self.dir.display(), base, "recovering unflushed segment");
@@ -338,8 +341,7 @@ impl LogLoader<'_> {
             now_ms: self.now_ms,
             reload_from_clean_shutdown: false,
         };
-        let before: LogSegments =
-            loading.segments.range(..offset).map(|(base, segment)| (*base, Arc::clone(segment))).collect();
+        let before = LogSegments::from(loading.segments.below(offset).to_vec());
         rebuild_producer_state(&mut producers, &before, &rebuild)?;
         Ok(producers)
     }
@@ -371,14 +373,15 @@ impl LogLoader<'_> {
         loading: &mut Loading,
         producers: &mut ProducerStateManager,
     ) -> io::Result<Option<i64>> {
-        let Some((&base, last)) = loading.segments.last_key_value() else { return Ok(None) };
+        let Some(last) = loading.segments.last() else { return Ok(None) };
+        let base = last.base_offset();
         let end = last.read_next_offset().or_else(|error| self.end_of_damaged(error, base))?;
         if end >= self.log_start_offset_checkpoint {
             return Ok(Some(end));
         }
         let start = self.log_start_offset_checkpoint;
         tracing::warn!(dir = %self.dir.display(), end, start, "log ends before its start, all segments go");
-        let all: Vec<_> = loading.segments.values().map(Arc::clone).collect();
+        let all = loading.segments.as_slice().to_vec();
         self.doom_segments(&all, loading, producers)?;
         self.leader_epochs.clear_and_flush()?;
         producers.truncate_fully_and_start_at(start)?;
@@ -403,7 +406,7 @@ impl LogLoader<'_> {
         producers: &mut ProducerStateManager,
     ) -> io::Result<()> {
         for segment in doomed {
-            loading.segments.remove(&segment.base_offset());
+            loading.segments.remove(segment.base_offset());
             segment.change_suffix(DELETED_FILE_SUFFIX)?;
             loading.doomed_files.extend(segment.files());
             loading.doomed_files.extend(producers.mark_snapshot_for_deletion(segment.base_offset())?);
@@ -446,7 +449,8 @@ pub(crate) fn rebuild_producer_state(
 ) -> io::Result<()> {
     let Rebuild { log_start_offset, last_offset, now_ms, .. } = *rebuild;
     // Snapshots at the begin of the last two segments make the next truncation cheap.
-    let mut offsets_to_snapshot: Vec<i64> = segments.keys().rev().take(2).rev().copied().collect();
+    let last_two = segments.as_slice().iter().rev().take(2).rev();
+    let mut offsets_to_snapshot: Vec<i64> = last_two.map(|segment| segment.base_offset()).collect();
     if producers.latest_snapshot_offset().is_none() && rebuild.reload_from_clean_shutdown {
         // Closed cleanly by a version without snapshots: there were no producers to know of.
         offsets_to_snapshot.push(last_offset);
@@ -459,7 +463,7 @@ pub(crate) fn rebuild_producer_state(
     let was_empty = producers.is_empty() && producers.map_end_offset() >= last_offset;
     producers.truncate_and_reload(log_start_offset, last_offset, now_ms)?;
     if last_offset > producers.map_end_offset() && !was_empty {
-        for segment in segments_between(segments, producers.map_end_offset(), last_offset) {
+        for segment in segments.between(producers.map_end_offset(), last_offset) {
             let base = segment.base_offset();
             let start = base.max(producers.map_end_offset()).max(log_start_offset);
             producers.update_map_end_offset(start);
