@@ -38,7 +38,12 @@ pub struct OffsetAndEpoch {
 impl LeaderEpochFileCache {
     /// Reads the checkpoint of a partition's folder.
     pub fn open(fs: Arc<dyn FileSystem>, partition_dir: &Path) -> io::Result<Self> {
-        let checkpoint = LeaderEpochCheckpointFile::new(fs, partition_dir);
+        Self::open_in(fs, &partition_dir.into())
+    }
+
+    /// The same for a log, all parts of which share the folder's name.
+    pub(crate) fn open_in(fs: Arc<dyn FileSystem>, partition_dir: &Arc<Path>) -> io::Result<Self> {
+        let checkpoint = LeaderEpochCheckpointFile::new(fs, Arc::clone(partition_dir));
         let mut epochs = checkpoint.read()?;
         epochs.sort_by_key(|entry| entry.epoch);
         // Of an epoch that is there twice the last one counts.
@@ -49,8 +54,8 @@ impl LeaderEpochFileCache {
     }
 
     /// The cache of a folder that was just made.
-    pub(crate) fn empty(fs: Arc<dyn FileSystem>, partition_dir: &Path) -> Self {
-        let checkpoint = LeaderEpochCheckpointFile::new(fs, partition_dir);
+    pub(crate) fn empty(fs: Arc<dyn FileSystem>, partition_dir: &Arc<Path>) -> Self {
+        let checkpoint = LeaderEpochCheckpointFile::new(fs, Arc::clone(partition_dir));
         Self { state: RwLock::new(State { epochs: Vec::new(), checkpoint, dirty: false, noted: false }) }
     }
 
@@ -187,8 +192,8 @@ impl LeaderEpochFileCache {
     }
 
     /// The folder was renamed.
-    pub fn update_dir(&self, fs: Arc<dyn FileSystem>, partition_dir: &Path) {
-        self.state.write().checkpoint = LeaderEpochCheckpointFile::new(fs, partition_dir);
+    pub fn update_dir(&self, fs: Arc<dyn FileSystem>, partition_dir: &Arc<Path>) {
+        self.state.write().checkpoint = LeaderEpochCheckpointFile::new(fs, Arc::clone(partition_dir));
     }
 }
 

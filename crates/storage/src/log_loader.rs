@@ -99,7 +99,7 @@ impl LogLoader<'_> {
     /// The log of a folder that is to be made.
     pub(crate) fn begin(&self) -> io::Result<LoadedLog> {
         let base = self.log_start_offset_checkpoint;
-        let first = LogSegment::plan(self.fs, self.dir, base, self.config, self.now_ms)?;
+        let first = LogSegment::plan(self.fs, self.dir, base, self.config, self.now_ms);
         let segments = LogSegments::one(first);
         Ok(LoadedLog {
             segments,
@@ -489,7 +489,7 @@ fn replay_segment(
         ScanError::Corrupt(error) => io::Error::new(io::ErrorKind::InvalidData, error),
     };
     let Some(first) = segment.translate_offset(start).map_err(damaged)? else { return Ok(()) };
-    let mut scanner = segment.scan_from(first.position, u64::MAX);
+    let mut scanner = segment.scan_from(first.position, u64::MAX)?;
     while let Some(at) = scanner.next_header().map_err(damaged)? {
         let EntryHeader::Batch(header) = &at.header else { continue };
         if header.base_offset() >= last_offset {

@@ -35,27 +35,33 @@ impl CheckpointEntry for EpochEntry {
 /// The history of leader epochs on disk.
 #[derive(Debug)]
 pub struct LeaderEpochCheckpointFile {
-    file: CheckpointFile,
+    fs: Arc<dyn FileSystem>,
+    /// The folder's name, which all that is in it share.
+    dir: Arc<Path>,
 }
 
 impl LeaderEpochCheckpointFile {
     /// The checkpoint of a partition's folder.
-    pub fn new(fs: Arc<dyn FileSystem>, partition_dir: &Path) -> Self {
-        Self { file: CheckpointFile::new(fs, partition_dir.join(LEADER_EPOCH_CHECKPOINT_FILE_NAME)) }
+    pub fn new(fs: Arc<dyn FileSystem>, partition_dir: Arc<Path>) -> Self {
+        Self { fs, dir: partition_dir }
+    }
+
+    fn file(&self) -> CheckpointFile {
+        CheckpointFile::new(Arc::clone(&self.fs), self.dir.join(LEADER_EPOCH_CHECKPOINT_FILE_NAME))
     }
 
     /// Replaces all entries.
     pub fn write(&self, entries: &[EpochEntry]) -> io::Result<()> {
-        self.file.write(entries)
+        self.file().write(entries)
     }
 
     /// Writes the first entries into a new folder; the caller syncs both.
     pub(crate) fn write_first(&self, entries: &[EpochEntry]) -> io::Result<()> {
-        self.file.write_first(entries)
+        self.file().write_first(entries)
     }
 
     /// All entries; none if the file is missing.
     pub fn read(&self) -> io::Result<Vec<EpochEntry>> {
-        self.file.read()
+        self.file().read()
     }
 }

@@ -7,6 +7,7 @@ use ottla_record::{RecordBatchHeader, peek_batch_size};
 
 use super::{LogSegment, RollParams, State};
 use crate::file_records::ScanError;
+use crate::fs::LogFile;
 use crate::index::{AbortedTxn, TimestampOffset};
 use crate::recent_batches::BatchPlace;
 use crate::stamped_records::StampedRecords;
@@ -33,8 +34,9 @@ impl LogSegment {
     /// Writes batches at the end. They are whole, valid, and in order.
     pub(crate) fn append(&self, records: &StampedRecords) -> io::Result<()> {
         let start = self.size();
-        self.reserve_ahead(start, records.len() as u64);
-        records.write_to(self.file.as_ref(), start)?;
+        let file = self.file()?.as_ref();
+        self.reserve_ahead(file, start, records.len() as u64);
+        records.write_to(file, start)?;
         self.size.store(start + records.len() as u64, Ordering::Release);
         let mut state = self.state.lock();
         self.load_max_timestamp(&mut state)?;
@@ -57,18 +59,18 @@ impl LogSegment {
     }
 
     /// Has the file system give room in larger steps than batches are: it is busy with each of them.
-    pub(super) fn reserve_ahead(&self, start: u64, len: u64) {
+    pub(super) fn reserve_ahead(&self, file: &dyn LogFile, start: u64, len: u64) {
         let end = start + len;
         if end > self.reserved.load(Ordering::Relaxed) {
             let ahead = (end / RESERVED_PART).clamp(RESERVED_BYTES_MIN, RESERVED_BYTES_MAX);
-            self.file.reserve(start, len + ahead);
+            file.reserve(start, len + ahead);
             self.reserved.store(end + ahead, Ordering::Relaxed);
         }
     }
 
     pub(super) fn release_reserved(&self) -> io::Result<()> {
         if self.reserved.swap(0, Ordering::Relaxed) > self.size() {
-            self.file.release_reserved(self.size())?;
+            self.file()?.release_reserved(self.size())?;
         }
         Ok(())
     }
@@ -105,6 +107,7 @@ impl LogSegment {
 
     /// Forgets all from `offset` on. Returns the bytes removed.
     pub(crate) fn truncate_to(&self, offset: i64, now_ms: i64) -> Result<u64, ScanError> {
+        // This also names the file, which cannot be done under the lock.
         let from = self.translate_offset(offset)?;
         let mut state = self.state.lock();
         let indexes = self.indexes(&mut state)?;
@@ -129,11 +132,11 @@ impl LogSegment {
     pub(crate) fn truncate_file(&self, len: u64) -> io::Result<u64> {
         let old = self.size();
         if len < old {
-            self.file.set_len(len)?;
+            self.file()?.set_len(len)?;
             self.size.store(len, Ordering::Release);
             // If the next records go to another segment, no flush would come here any more, and after a
             // crash the old records were back beside the new ones.
-            self.file.sync()?;
+            self.file()?.sync()?;
             self.synced.store(len, Ordering::Release);
         }
         Ok(old.saturating_sub(len))

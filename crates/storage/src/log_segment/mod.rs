@@ -6,7 +6,7 @@ mod timestamps;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, MutexGuard};
+use std::sync::{Arc, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::file_records::FileRecords;
@@ -32,7 +32,8 @@ const NEVER_SYNCED: u64 = u64::MAX;
 pub struct LogSegment {
     fs: Arc<dyn FileSystem>,
     base_offset: i64,
-    file: Arc<dyn LogFile>,
+    /// Made when first needed, like the indexes: see [`Self::file`].
+    file: OnceLock<Arc<dyn LogFile>>,
     size: AtomicU64,
     /// Up to where the file system has given room.
     reserved: AtomicU64,
@@ -71,6 +72,10 @@ struct Indexes {
 }
 
 impl State {
+    fn path(&self, base_offset: i64, kind: &str) -> PathBuf {
+        segment_file(&self.dir, base_offset, &format!("{kind}{}", self.suffix))
+    }
+
     /// Hands all entries to the files. Those returned are to be synced.
     fn begin_index_flush(&mut self) -> io::Result<Vec<Arc<dyn LogFile>>> {
         let mut unsynced = Vec::new();
@@ -157,11 +162,8 @@ impl LogSegment {
     ) -> io::Result<Self> {
         let path = segment_file(dir, base_offset, &format!("{LOG_FILE_SUFFIX}{suffix}"));
         let size = fs.metadata(&path)?.ok_or(io::ErrorKind::NotFound)?.len;
-        let segment = Self::plan(fs, dir, base_offset, config, now_ms)?;
+        let segment = Self::plan(fs, dir, base_offset, config, now_ms);
         segment.state.lock().suffix = suffix;
-        if let Some(name) = segment.file.hold_name() {
-            name.change(&path);
-        }
         segment.size.store(size, Ordering::Release);
         segment.reserved.store(size, Ordering::Relaxed);
         segment.synced.store(NEVER_SYNCED, Ordering::Release);
@@ -175,13 +177,12 @@ impl LogSegment {
         base_offset: i64,
         config: &LogConfig,
         now_ms: i64,
-    ) -> io::Result<Self> {
+    ) -> Self {
         let (suffix, size) = ("", 0);
-        let file = fs.open_later(&segment_file(dir, base_offset, LOG_FILE_SUFFIX))?;
-        Ok(Self {
+        Self {
             fs: Arc::clone(fs),
             base_offset,
-            file,
+            file: OnceLock::new(),
             size: AtomicU64::new(size),
             reserved: AtomicU64::new(size),
             synced: AtomicU64::new(size),
@@ -200,7 +201,7 @@ impl LogSegment {
                 recent: RecentBatches::default(),
                 inactive: false,
             }),
-        })
+        }
     }
 
     /// Makes the files of a new segment, also of its indexes, so that a crash does not leave it without.
@@ -211,7 +212,7 @@ impl LogSegment {
         config: &LogConfig,
         now_ms: i64,
     ) -> io::Result<Self> {
-        let segment = Self::plan(fs, dir, base_offset, config, now_ms)?;
+        let segment = Self::plan(fs, dir, base_offset, config, now_ms);
         segment.create_files()?;
         Ok(segment)
     }
@@ -235,6 +236,25 @@ impl LogSegment {
         self.synced.load(Ordering::Acquire) != self.size()
     }
 
+    /// The `.log` file. Not to be asked for with the segment's lock held.
+    fn file(&self) -> io::Result<&Arc<dyn LogFile>> {
+        match self.file.get() {
+            Some(file) => Ok(file),
+            None => self.name_file(),
+        }
+    }
+
+    #[cold]
+    fn name_file(&self) -> io::Result<&Arc<dyn LogFile>> {
+        // Under the lock, so that the name cannot change before whoever changes it sees the file.
+        let state = self.state.lock();
+        if self.file.get().is_none() {
+            let path = state.path(self.base_offset, LOG_FILE_SUFFIX);
+            let _ = self.file.set(self.fs.open_later(&path)?);
+        }
+        self.file.get().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
     /// First offset the segment may have.
     pub fn base_offset(&self) -> i64 {
         self.base_offset
@@ -251,7 +271,9 @@ impl LogSegment {
         let (mut position, end) = (if synced == NEVER_SYNCED { 0 } else { synced }, self.size());
         while position < end {
             let begin = Instant::now();
-            self.file.write_out(position, WRITE_OUT_BYTES);
+            if let Ok(file) = self.file() {
+                file.write_out(position, WRITE_OUT_BYTES);
+            }
             position += WRITE_OUT_BYTES;
             if !go_on(begin.elapsed()) {
                 return false;
@@ -265,7 +287,7 @@ impl LogSegment {
         if self.is_unsynced() {
             // What is appended meanwhile may be missed.
             let size = self.size();
-            self.file.sync()?;
+            self.file()?.sync()?;
             self.synced.store(size, Ordering::Release);
         }
         let unsynced = self.state.lock().begin_index_flush()?;
@@ -329,8 +351,7 @@ impl LogSegment {
 
     fn indexes<'s>(&self, state: &'s mut State) -> io::Result<&'s mut Indexes> {
         if state.indexes.is_none() {
-            let path =
-                |kind: &str| segment_file(&state.dir, self.base_offset, &format!("{kind}{}", state.suffix));
+            let path = |kind: &str| state.path(self.base_offset, kind);
             let (max, fs) = (state.max_index_size, || Arc::clone(&self.fs));
             let offset = OffsetIndex::open(fs(), path(INDEX_FILE_SUFFIX), self.base_offset, max)?;
             let time = TimeIndex::open(fs(), path(TIME_INDEX_FILE_SUFFIX), self.base_offset, max)?;
@@ -341,8 +362,7 @@ impl LogSegment {
 
     fn txn_index<'s>(&self, state: &'s mut State) -> io::Result<&'s mut TransactionIndex> {
         if state.txn_index.is_none() {
-            let name = format!("{TXN_INDEX_FILE_SUFFIX}{}", state.suffix);
-            let path = segment_file(&state.dir, self.base_offset, &name);
+            let path = state.path(self.base_offset, TXN_INDEX_FILE_SUFFIX);
             let index = TransactionIndex::open(Arc::clone(&self.fs), path, self.base_offset)?;
             state.txn_index = Some(Box::new(index));
         }
@@ -353,8 +373,7 @@ impl LogSegment {
 /// Names of the files.
 impl LogSegment {
     fn path(&self, kind: &str) -> PathBuf {
-        let state = self.state.lock();
-        segment_file(&state.dir, self.base_offset, &format!("{kind}{}", state.suffix))
+        self.state.lock().path(self.base_offset, kind)
     }
 
     /// Renames all files; a missing one is no error.
@@ -373,7 +392,8 @@ impl LogSegment {
     /// Keeps everybody from opening the files under their names while those change.
     pub(crate) fn hold_names(&self) -> HeldSegment<'_> {
         let state = self.state.lock();
-        HeldSegment { base_offset: self.base_offset, state, log: self.file.hold_name() }
+        let log = self.file.get().and_then(|file| file.hold_name());
+        HeldSegment { base_offset: self.base_offset, state, log }
     }
 
     /// Paths of all files, there or not.

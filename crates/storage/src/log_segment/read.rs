@@ -14,7 +14,7 @@ impl LogSegment {
     /// The first batch whose last offset is not below `offset`.
     pub(crate) fn translate_offset(&self, offset: i64) -> Result<Option<BatchAt>, ScanError> {
         let start = self.offset_index_lookup(offset)?;
-        let mut scanner = BatchScanner::new(self.file.as_ref(), u64::from(start.position), self.size());
+        let mut scanner = BatchScanner::new(self.file()?.as_ref(), u64::from(start.position), self.size());
         while let Some(batch) = scanner.next_header()? {
             if batch.header.last_offset() >= offset {
                 return Ok(Some(batch));
@@ -50,13 +50,13 @@ impl LogSegment {
             let records = FileRecords::EMPTY;
             return Ok(Some(SegmentRead { position, records, first_entry_incomplete: false }));
         }
-        let records = FileRecords::new(Arc::clone(&self.file), position, len);
+        let records = FileRecords::new(Arc::clone(self.file()?), position, len);
         Ok(Some(SegmentRead { position, records, first_entry_incomplete: max_size < first_size }))
     }
 
     /// Whole records of a stretch of the file, for replaying producer state.
-    pub(crate) fn scan_from(&self, position: u64, end: u64) -> BatchScanner<'_> {
-        BatchScanner::for_recovery(self.file.as_ref(), position, end.min(self.size()))
+    pub(crate) fn scan_from(&self, position: u64, end: u64) -> io::Result<BatchScanner<'_>> {
+        Ok(BatchScanner::for_recovery(self.file()?.as_ref(), position, end.min(self.size())))
     }
 
     pub(crate) fn fetch_upper_bound_offset(
@@ -91,7 +91,7 @@ impl LogSegment {
             let entry = indexes.time.lookup(timestamp);
             indexes.offset.lookup(entry.offset.max(starting_offset))
         };
-        let mut scanner = BatchScanner::new(self.file.as_ref(), u64::from(from.position), self.size());
+        let mut scanner = BatchScanner::new(self.file()?.as_ref(), u64::from(from.position), self.size());
         while let Some(batch) = scanner.next_header()? {
             if batch.header.max_timestamp() < timestamp || batch.header.last_offset() < starting_offset {
                 continue;
@@ -111,7 +111,7 @@ impl LogSegment {
     ) -> Result<Option<TimestampAndOffset>, ScanError> {
         let max = self.max_timestamp_and_offset()?;
         let from = self.offset_index_lookup(max.offset)?;
-        let mut scanner = BatchScanner::new(self.file.as_ref(), u64::from(from.position), self.size());
+        let mut scanner = BatchScanner::new(self.file()?.as_ref(), u64::from(from.position), self.size());
         while let Some(batch) = scanner.next_header()? {
             if batch.header.max_timestamp() == max.timestamp {
                 return self.find_record(&batch, |ts, _| ts == max.timestamp, limits);
@@ -128,7 +128,7 @@ impl LogSegment {
     ) -> Result<Option<TimestampAndOffset>, ScanError> {
         let epoch = Some(batch.header.partition_leader_epoch()).filter(|epoch| *epoch >= 0);
         // A batch that is gone meanwhile was truncated; that is no failure of the disk.
-        let bytes = match read_batch(self.file.as_ref(), batch) {
+        let bytes = match read_batch(self.file()?.as_ref(), batch) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             result => result?,
         };
@@ -146,7 +146,7 @@ impl LogSegment {
             let offset = self.indexes(&mut state)?.offset.last_offset();
             self.offset_index_position(&mut state, offset)?
         };
-        let mut scanner = BatchScanner::new(self.file.as_ref(), last_indexed, self.size());
+        let mut scanner = BatchScanner::new(self.file()?.as_ref(), last_indexed, self.size());
         let mut next = self.base_offset;
         while let Some(batch) = scanner.next_header()? {
             next = next.max(batch.header.next_offset());

@@ -158,7 +158,7 @@ impl LogSegment {
 
     /// The batch with an offset, at or behind a position; `None` if no batch begins there, or none has it.
     fn batch_with(&self, offset: i64, position: u64) -> io::Result<Option<BatchAt>> {
-        let mut scanner = BatchScanner::new(self.file.as_ref(), position, self.size());
+        let mut scanner = BatchScanner::new(self.file()?.as_ref(), position, self.size());
         loop {
             match scanner.next_header() {
                 Ok(Some(batch)) if batch.header.last_offset() < offset => {}
@@ -176,7 +176,7 @@ impl LogSegment {
         mut next_offset: i64,
         visit: &mut impl FnMut(&Self, &LogEntry<&[u8]>) -> io::Result<()>,
     ) -> io::Result<(u64, i64)> {
-        let file = Arc::clone(&self.file);
+        let file = Arc::clone(self.file()?);
         let mut scanner = BatchScanner::for_recovery(file.as_ref(), position, self.size());
         let mut valid_bytes = position;
         loop {

@@ -59,7 +59,7 @@ impl LogSegment {
         if known.is_some() || self.size() == 0 {
             return Ok(known);
         }
-        let mut scanner = BatchScanner::new(self.file.as_ref(), 0, self.size());
+        let mut scanner = BatchScanner::new(self.file()?.as_ref(), 0, self.size());
         let first = match scanner.next_header() {
             Ok(first) => first.map(|batch| batch.header.max_timestamp()),
             Err(ScanError::Io(error)) => return Err(error),
@@ -83,7 +83,7 @@ impl LogSegment {
         let last = self.indexes(state)?.time.last_entry();
         let from = self.offset_index_position(state, last.offset)?;
         let mut largest = last;
-        let mut scanner = BatchScanner::new(self.file.as_ref(), from, self.size());
+        let mut scanner = BatchScanner::new(self.file()?.as_ref(), from, self.size());
         while let Some(batch) = scanner.next_header()? {
             let timestamp = batch.header.max_timestamp();
             if timestamp > largest.timestamp {

@@ -1,4 +1,5 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::collections::hash_map::{self, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -52,23 +53,54 @@ pub struct ProducerStateManager {
     fs: Arc<dyn FileSystem>,
     dir: Arc<Path>,
     config: ProducerStateManagerConfig,
+    /// `None` until there is something: most partitions never have a producer with an id.
+    known: Option<Box<Known>>,
+    /// Offsets of snapshot files, in order.
+    snapshots: Vec<i64>,
+    last_map_offset: i64,
+    last_snap_offset: i64,
+}
+
+/// What is known of producers.
+#[derive(Debug, Default)]
+struct Known {
     producers: HashMap<i64, ProducerStateEntry>,
     verification_states: HashMap<i64, VerificationStateEntry>,
     /// Open transactions by first offset.
     ongoing_txns: BTreeMap<i64, TxnMetadata>,
     /// Ended transactions whose markers lie above the high watermark, by first offset.
     unreplicated_txns: BTreeMap<i64, TxnMetadata>,
-    /// Offsets of snapshot files.
-    snapshots: BTreeMap<i64, PathBuf>,
-    last_map_offset: i64,
-    last_snap_offset: i64,
+}
+
+impl Known {
+    fn is_empty(&self) -> bool {
+        self.producers.is_empty()
+            && self.verification_states.is_empty()
+            && self.ongoing_txns.is_empty()
+            && self.unreplicated_txns.is_empty()
+    }
+
+    fn forget_all_but_verifications(&mut self) {
+        self.producers.clear();
+        self.ongoing_txns.clear();
+        self.unreplicated_txns.clear();
+    }
+
+    fn first_undecided(&self) -> Option<&TxnMetadata> {
+        self.ongoing_txns.first_key_value().map(|(_, txn)| txn)
+    }
 }
 
 impl ProducerStateManager {
     /// No producers yet; finds the snapshot files of the folder.
     pub fn new(fs: Arc<dyn FileSystem>, dir: &Path, config: ProducerStateManagerConfig) -> io::Result<Self> {
         let mut manager = Self::empty(fs, &dir.into(), config);
-        manager.snapshots = manager.list_snapshots()?;
+        let entries = match manager.fs.list_dir(dir) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(e) => return Err(e),
+        };
+        manager.find_snapshots(entries.iter().filter(|entry| !entry.is_dir).map(|entry| &entry.name));
         Ok(manager)
     }
 
@@ -82,11 +114,8 @@ impl ProducerStateManager {
             fs,
             dir: Arc::clone(dir),
             config,
-            producers: HashMap::new(),
-            verification_states: HashMap::new(),
-            ongoing_txns: BTreeMap::new(),
-            unreplicated_txns: BTreeMap::new(),
-            snapshots: BTreeMap::new(),
+            known: None,
+            snapshots: Vec::new(),
             last_map_offset: 0,
             last_snap_offset: 0,
         }
@@ -104,7 +133,15 @@ impl ProducerStateManager {
 
     /// Whether nothing is known.
     pub fn is_empty(&self) -> bool {
-        self.producers.is_empty() && self.unreplicated_txns.is_empty()
+        self.known().is_none_or(|known| known.producers.is_empty() && known.unreplicated_txns.is_empty())
+    }
+
+    fn known(&self) -> Option<&Known> {
+        self.known.as_deref()
+    }
+
+    fn known_mut(&mut self) -> &mut Known {
+        self.known.get_or_insert_default()
     }
 
     /// The offset up to which batches are reflected.
@@ -118,13 +155,13 @@ impl ProducerStateManager {
     }
 
     /// All producers.
-    pub fn active_producers(&self) -> &HashMap<i64, ProducerStateEntry> {
-        &self.producers
+    pub fn active_producers(&self) -> hash_map::Values<'_, i64, ProducerStateEntry> {
+        self.known().map(|known| known.producers.values()).unwrap_or_default()
     }
 
     /// State of a producer.
     pub fn last_entry(&self, producer_id: i64) -> Option<&ProducerStateEntry> {
-        self.producers.get(&producer_id)
+        self.known()?.producers.get(&producer_id)
     }
 
     /// Whether a producer has a transaction open in this epoch.
@@ -135,8 +172,8 @@ impl ProducerStateManager {
 
     /// Whether the oldest open transaction is much older than any may be: its marker was lost.
     pub fn has_late_transaction(&self, now_ms: i64) -> bool {
-        let oldest = self.ongoing_txns.first_key_value();
-        let entry = oldest.and_then(|(_, txn)| self.producers.get(&txn.producer_id));
+        let oldest = self.known().and_then(Known::first_undecided);
+        let entry = oldest.and_then(|txn| self.last_entry(txn.producer_id));
         let limit = self.config.max_transaction_timeout_ms.saturating_add(LATE_TRANSACTION_BUFFER_MS);
         entry.is_some_and(|e| e.last_timestamp > 0 && now_ms.saturating_sub(e.last_timestamp) > limit)
     }
@@ -145,20 +182,21 @@ impl ProducerStateManager {
     /// open, or whose end is not replicated yet.
     pub fn first_unstable_offset(&self) -> Option<LogOffsetMetadata> {
         let first = |txns: &BTreeMap<i64, TxnMetadata>| txns.first_key_value().map(|(_, t)| t.first_offset);
-        let candidates = [first(&self.unreplicated_txns), first(&self.ongoing_txns)];
+        let known = self.known()?;
+        let candidates = [first(&known.unreplicated_txns), first(&known.ongoing_txns)];
         candidates.into_iter().flatten().min_by_key(|o| o.message_offset)
     }
 
     /// First offset of the earliest open transaction.
     pub fn first_undecided_offset(&self) -> Option<i64> {
-        self.ongoing_txns.first_key_value().map(|(offset, _)| *offset)
+        self.known()?.first_undecided().map(|txn| txn.first_offset.message_offset)
     }
 
     /// Begins an append of a producer.
     pub(crate) fn prepare_update(&self, producer_id: i64, origin: AppendOrigin) -> ProducerAppendInfo {
         let current = self.last_entry(producer_id).cloned();
         let current = current.unwrap_or_else(|| ProducerStateEntry::empty(producer_id));
-        ProducerAppendInfo::new(current, origin, self.verification_states.get(&producer_id).copied())
+        ProducerAppendInfo::new(current, origin, self.verification_state_entry(producer_id).copied())
     }
 
     /// Makes the changes of an append.
@@ -166,13 +204,14 @@ impl ProducerStateManager {
         let (updated, started) = info.into_parts();
         let producer_id = updated.producer_id;
         assert!(producer_id >= 0, "only producers have state");
-        match self.producers.get_mut(&producer_id) {
+        let known = self.known_mut();
+        match known.producers.get_mut(&producer_id) {
             Some(entry) => entry.update(updated),
-            None => drop(self.producers.insert(producer_id, updated)),
+            None => drop(known.producers.insert(producer_id, updated)),
         }
         for first_offset in started {
             let txn = TxnMetadata { producer_id, first_offset, last_offset: None };
-            self.ongoing_txns.insert(first_offset.message_offset, txn);
+            known.ongoing_txns.insert(first_offset.message_offset, txn);
         }
     }
 
@@ -192,30 +231,40 @@ impl ProducerStateManager {
 
     /// Last stable offset once this transaction is complete.
     pub(crate) fn last_stable_offset(&self, completed: &CompletedTxn) -> i64 {
-        let next = self.ongoing_txns.values().find(|txn| txn.producer_id != completed.producer_id);
+        let mut ongoing = self.known().into_iter().flat_map(|known| known.ongoing_txns.values());
+        let next = ongoing.find(|txn| txn.producer_id != completed.producer_id);
         next.map_or(completed.last_offset + 1, |txn| txn.first_offset.message_offset)
     }
 
     /// Notes the end of a transaction. It holds the last stable offset until it is replicated.
     pub(crate) fn complete_txn(&mut self, completed: &CompletedTxn) {
-        let txn = self.ongoing_txns.remove(&completed.first_offset);
+        let known = self.known_mut();
+        let txn = known.ongoing_txns.remove(&completed.first_offset);
         debug_assert!(txn.is_some(), "TXN-STARTED-BEFORE-COMPLETED: {completed:?}");
         if let Some(mut txn) = txn {
             txn.last_offset = Some(completed.last_offset);
-            self.unreplicated_txns.insert(completed.first_offset, txn);
+            known.unreplicated_txns.insert(completed.first_offset, txn);
         }
     }
 
     /// Markers below the high watermark are replicated.
     pub fn on_high_watermark_updated(&mut self, high_watermark: i64) {
-        self.unreplicated_txns.retain(|_, txn| txn.last_offset.is_none_or(|last| last >= high_watermark));
+        if let Some(known) = &mut self.known {
+            known
+                .unreplicated_txns
+                .retain(|_, txn| txn.last_offset.is_none_or(|last| last >= high_watermark));
+        }
     }
 
     /// Forgets producers that wrote nothing for long and have no transaction open.
     pub fn remove_expired_producers(&mut self, now_ms: i64) {
         let ttl = self.config.producer_id_expiration_ms;
-        self.producers.retain(|_, entry| !is_expired(entry, now_ms, ttl));
-        self.verification_states.retain(|_, v| now_ms.saturating_sub(v.created_ms) < ttl);
+        let Some(known) = &mut self.known else { return };
+        known.producers.retain(|_, entry| !is_expired(entry, now_ms, ttl));
+        known.verification_states.retain(|_, v| now_ms.saturating_sub(v.created_ms) < ttl);
+        if known.is_empty() {
+            self.known = None;
+        }
     }
 
     /// Begins or joins the verification of a producer's transaction (KIP-890).
@@ -228,17 +277,19 @@ impl ProducerStateManager {
         supports_epoch_bump: bool,
     ) -> VerificationGuard {
         let new = || VerificationStateEntry::new(now_ms, sequence, epoch, supports_epoch_bump);
-        let entry = self.verification_states.entry(producer_id).or_insert_with(new);
+        let entry = self.known_mut().verification_states.entry(producer_id).or_insert_with(new);
         entry.update_lowest_sequence_and_epoch(sequence, epoch);
         entry.guard
     }
 
     pub(crate) fn verification_state_entry(&self, producer_id: i64) -> Option<&VerificationStateEntry> {
-        self.verification_states.get(&producer_id)
+        self.known()?.verification_states.get(&producer_id)
     }
 
     pub(crate) fn clear_verification_state_entry(&mut self, producer_id: i64) {
-        self.verification_states.remove(&producer_id);
+        if let Some(known) = &mut self.known {
+            known.verification_states.remove(&producer_id);
+        }
     }
 
     /// Goes back to the state at `log_end_offset`, as far as snapshots tell. What lies between the
@@ -250,15 +301,13 @@ impl ProducerStateManager {
         now_ms: i64,
     ) -> io::Result<()> {
         let outside = |offset: &i64| *offset > log_end_offset || *offset <= log_start_offset;
-        let stale: Vec<i64> = self.snapshots.keys().copied().filter(|o| outside(o)).collect();
+        let stale: Vec<i64> = self.snapshots.iter().copied().filter(outside).collect();
         for offset in stale {
             self.remove_and_delete_snapshot(offset)?;
         }
         if log_end_offset != self.last_map_offset {
-            self.producers.clear();
-            self.ongoing_txns.clear();
             // The caller's offset is not above the high watermark, or the log is being loaded.
-            self.unreplicated_txns.clear();
+            self.forget_producers();
             self.load_from_snapshot(log_start_offset, now_ms)
         } else {
             self.on_log_start_offset_incremented(log_start_offset);
@@ -268,16 +317,19 @@ impl ProducerStateManager {
 
     /// Forgets all; the log begins anew at an offset.
     pub fn truncate_fully_and_start_at(&mut self, offset: i64) -> io::Result<()> {
-        self.producers.clear();
-        self.ongoing_txns.clear();
-        self.unreplicated_txns.clear();
-        let all: Vec<i64> = self.snapshots.keys().copied().collect();
-        for offset in all {
+        self.forget_producers();
+        for offset in self.snapshots.clone() {
             self.remove_and_delete_snapshot(offset)?;
         }
         self.last_snap_offset = 0;
         self.last_map_offset = offset;
         Ok(())
+    }
+
+    fn forget_producers(&mut self) {
+        if let Some(known) = &mut self.known {
+            known.forget_all_but_verifications();
+        }
     }
 
     /// Records below the offset are gone.
@@ -299,11 +351,11 @@ impl ProducerStateManager {
         }
         let path = producer_snapshot_file(&self.dir, self.last_map_offset);
         let file = self.fs.open(&path, OpenMode::Truncate)?;
-        file.write_all_at(&encode_snapshot(self.producers.values()), 0)?;
+        file.write_all_at(&encode_snapshot(self.active_producers()), 0)?;
         if sync {
             file.sync()?;
         }
-        self.snapshots.insert(self.last_map_offset, path.clone());
+        self.note_snapshot(self.last_map_offset);
         self.last_snap_offset = self.last_map_offset;
         Ok(Some(path))
     }
@@ -314,21 +366,29 @@ impl ProducerStateManager {
             return None;
         }
         let path = producer_snapshot_file(&self.dir, self.last_map_offset);
-        self.snapshots.insert(self.last_map_offset, path.clone());
+        self.note_snapshot(self.last_map_offset);
         self.last_snap_offset = self.last_map_offset;
-        Some((path, encode_snapshot(self.producers.values())))
+        Some((path, encode_snapshot(self.active_producers())))
     }
 
     /// Lets go of a snapshot, whose file is to be removed.
     pub(crate) fn forget_snapshot(&mut self, offset: i64) -> Option<PathBuf> {
-        self.snapshots.remove(&offset)
+        let place = self.snapshots.binary_search(&offset).ok()?;
+        self.snapshots.remove(place);
+        Some(producer_snapshot_file(&self.dir, offset))
+    }
+
+    fn note_snapshot(&mut self, offset: i64) {
+        if let Err(place) = self.snapshots.binary_search(&offset) {
+            self.snapshots.insert(place, offset);
+        }
     }
 
     /// Deletes snapshots that belong to no segment, except the last one if it lies behind all segments:
     /// that one was written at the log's end by a clean shutdown.
     pub fn remove_stray_snapshots(&mut self, segment_base_offsets: &[i64]) -> io::Result<()> {
         let strays: Vec<i64> =
-            self.snapshots.keys().copied().filter(|o| !segment_base_offsets.contains(o)).collect();
+            self.snapshots.iter().copied().filter(|o| !segment_base_offsets.contains(o)).collect();
         let last_base = segment_base_offsets.iter().max();
         for (i, stray) in strays.iter().enumerate() {
             let is_last = i + 1 == strays.len();
@@ -341,7 +401,7 @@ impl ProducerStateManager {
 
     /// Renames a segment's snapshot, to be deleted later; returns its new path.
     pub(crate) fn mark_snapshot_for_deletion(&mut self, offset: i64) -> io::Result<Option<PathBuf>> {
-        let Some(path) = self.snapshots.remove(&offset) else { return Ok(None) };
+        let Some(path) = self.forget_snapshot(offset) else { return Ok(None) };
         let mut renamed = path.clone().into_os_string();
         renamed.push(DELETED_FILE_SUFFIX);
         let renamed = PathBuf::from(renamed);
@@ -351,19 +411,17 @@ impl ProducerStateManager {
 
     /// Offset of the latest snapshot.
     pub fn latest_snapshot_offset(&self) -> Option<i64> {
-        self.snapshots.last_key_value().map(|(offset, _)| *offset)
+        self.snapshots.last().copied()
     }
 
     /// The folder was renamed.
     pub fn update_dir(&mut self, dir: &Arc<Path>) {
         self.dir = Arc::clone(dir);
-        for (offset, path) in &mut self.snapshots {
-            *path = producer_snapshot_file(dir, *offset);
-        }
     }
 
     fn load_from_snapshot(&mut self, log_start_offset: i64, now_ms: i64) -> io::Result<()> {
-        while let Some((offset, path)) = self.snapshots.last_key_value().map(|(o, p)| (*o, p.clone())) {
+        while let Some(offset) = self.latest_snapshot_offset() {
+            let path = producer_snapshot_file(&self.dir, offset);
             let bytes = self.fs.read_file(&path, MAX_SNAPSHOT_BYTES)?.unwrap_or_default();
             match decode_snapshot(&bytes) {
                 Ok(entries) => {
@@ -391,31 +449,22 @@ impl ProducerStateManager {
         let producer_id = entry.producer_id;
         if let Some(offset) = entry.current_txn_first_offset {
             let first_offset = LogOffsetMetadata::offset_only(offset);
-            self.ongoing_txns.insert(offset, TxnMetadata { producer_id, first_offset, last_offset: None });
+            self.known_mut()
+                .ongoing_txns
+                .insert(offset, TxnMetadata { producer_id, first_offset, last_offset: None });
         }
-        self.producers.insert(producer_id, entry);
+        self.known_mut().producers.insert(producer_id, entry);
     }
 
     /// Takes note of the snapshots among the files of the folder.
     pub(crate) fn find_snapshots<'n>(&mut self, names: impl Iterator<Item = &'n String>) {
         let snapshots = names.filter(|name| name.ends_with(PRODUCER_SNAPSHOT_FILE_SUFFIX));
-        let found = snapshots.filter_map(|name| Some((offset_of_file(name)?, self.dir.join(name))));
-        self.snapshots = found.collect();
-    }
-
-    fn list_snapshots(&self) -> io::Result<BTreeMap<i64, PathBuf>> {
-        let entries = match self.fs.list_dir(&self.dir) {
-            Ok(entries) => entries,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(e) => return Err(e),
-        };
-        let snapshots =
-            entries.into_iter().filter(|e| !e.is_dir && e.name.ends_with(PRODUCER_SNAPSHOT_FILE_SUFFIX));
-        Ok(snapshots.filter_map(|e| Some((offset_of_file(&e.name)?, self.dir.join(&e.name)))).collect())
+        self.snapshots = snapshots.filter_map(|name| offset_of_file(name)).collect();
+        self.snapshots.sort_unstable();
     }
 
     fn remove_and_delete_snapshot(&mut self, offset: i64) -> io::Result<()> {
-        if let Some(path) = self.snapshots.remove(&offset) {
+        if let Some(path) = self.forget_snapshot(offset) {
             self.fs.remove_file_if_exists(&path)?;
         }
         Ok(())

@@ -173,7 +173,7 @@ impl UnifiedLog {
         let mut producers = ProducerStateManager::empty(Arc::clone(&fs), &dir, params.producer_state);
         let no_epochs = || LeaderEpochFileCache::empty(Arc::clone(&fs), &dir);
         let leader_epochs = if names.contains(LEADER_EPOCH_CHECKPOINT_FILE_NAME) {
-            match LeaderEpochFileCache::open(Arc::clone(&fs), &dir) {
+            match LeaderEpochFileCache::open_in(Arc::clone(&fs), &dir) {
                 Err(error) if is_torn(&error, &params) && has_no_record(fs.as_ref(), &dir, &names)? => {
                     no_epochs()
                 }
@@ -590,7 +590,7 @@ impl UnifiedLog {
     /// All producers, as DescribeProducers shows them.
     pub fn active_producers(&self) -> Vec<ActiveProducer> {
         let state = self.state.lock();
-        let producers = state.producers.active_producers().values();
+        let producers = state.producers.active_producers();
         let mut active: Vec<ActiveProducer> = producers
             .map(|entry| ActiveProducer {
                 producer_id: entry.producer_id,
