@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use bytes::Bytes;
 use ottla_common::{ErrorCode, TopicPartition, Uuid};
 use ottla_metadata::PartitionRegistration;
+use ottla_metadata::replica_list::ReplicaList;
 use ottla_storage::{
     AppendOrigin, LogStartOffsetIncrementReason, StorageError, TransactionVersion, UnifiedLog,
     VerificationGuard,
@@ -26,7 +27,7 @@ pub enum PartitionRole {
         /// The epoch it leads in.
         epoch: i32,
         /// Replicas that have everything that is committed.
-        isr: Vec<i32>,
+        isr: ReplicaList,
         /// How many replicas there are.
         replicas: usize,
     },
@@ -53,7 +54,6 @@ impl PartitionRole {
 /// them, so no record is appended in an epoch that is over. The lock is never held across an await.
 #[derive(Debug)]
 pub struct Partition {
-    tp: TopicPartition,
     topic_id: Uuid,
     node_id: i32,
     log: Arc<UnifiedLog>,
@@ -63,14 +63,14 @@ pub struct Partition {
 
 impl Partition {
     /// A replica whose role is not known yet.
-    pub fn new(tp: TopicPartition, topic_id: Uuid, node_id: i32, log: Arc<UnifiedLog>) -> Self {
+    pub fn new(topic_id: Uuid, node_id: i32, log: Arc<UnifiedLog>) -> Self {
         let role = RwLock::new(PartitionRole::Follower { epoch: -1 });
-        Self { tp, topic_id, node_id, log, role, waiters: Waiters::default() }
+        Self { topic_id, node_id, log, role, waiters: Waiters::default() }
     }
 
     /// Its name.
     pub fn topic_partition(&self) -> &TopicPartition {
-        &self.tp
+        self.log.topic_partition()
     }
 
     /// Its topic's id.
@@ -99,7 +99,7 @@ impl Partition {
             let mut role = self.role_mut();
             let before = role.leadership();
             *role = if leads {
-                let (isr, replicas) = (registration.isr.to_vec(), registration.replicas.len());
+                let (isr, replicas) = (registration.isr.clone(), registration.replicas.len());
                 PartitionRole::Leader { epoch, isr, replicas }
             } else {
                 PartitionRole::Follower { epoch }

@@ -129,7 +129,7 @@ impl ReplicaManager {
                 ErrorCode::KafkaStorageError
             },
         )?;
-        let partition = Arc::new(Partition::new(local.tp.clone(), local.topic_id, self.node_id, log));
+        let partition = Arc::new(Partition::new(local.topic_id, self.node_id, log));
         self.partitions.write().unwrap_or_else(PoisonError::into_inner).insert(partition.clone());
         Ok(partition)
     }
