@@ -88,3 +88,56 @@ impl From<Vec<Arc<LogSegment>>> for LogSegments {
         Self(segments)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::fs::FileSystem;
+    use crate::fs::sim::SimFileSystem;
+    use crate::log_config::LogConfig;
+    use crate::unified_log::UnifiedLog;
+
+    fn segments(bases: &[i64]) -> LogSegments {
+        let fs: Arc<dyn FileSystem> = Arc::new(SimFileSystem::new(1));
+        let dir: Arc<Path> = Path::new("/t-0").into();
+        let mut segments = LogSegments::default();
+        for base in bases {
+            segments.insert(Arc::new(LogSegment::plan(&fs, &dir, *base, &LogConfig::default(), 0)));
+        }
+        segments
+    }
+
+    fn bases(segments: &[Arc<LogSegment>]) -> Vec<i64> {
+        segments.iter().map(|segment| segment.base_offset()).collect()
+    }
+
+    #[test]
+    fn segments_are_found_by_offset() {
+        let mut segments = segments(&[20, 0, 10, 10]);
+        assert_eq!(bases(segments.as_slice()), [0, 10, 20]);
+        let floor = |offset| segments.floor(offset).map(|segment| segment.base_offset());
+        assert_eq!(
+            [-1, 0, 9, 10, 25, i64::MAX].map(floor),
+            [None, Some(0), Some(0), Some(10), Some(20), Some(20)]
+        );
+        let higher = |base| segments.higher(base).map(|segment| segment.base_offset());
+        assert_eq!([-1, 0, 10, 20, i64::MAX].map(higher), [Some(0), Some(10), Some(20), None, None]);
+        assert_eq!(bases(&segments.between(15, 20)), [10]);
+        assert_eq!(bases(&segments.between(0, i64::MAX)), [0, 10, 20]);
+        assert_eq!(bases(&segments.between(-5, 10)), [0]);
+        assert_eq!(bases(&segments.between(20, 20)), [0; 0]);
+        segments.remove(10);
+        assert_eq!(bases(segments.below(21)), [0, 20]);
+        assert!(segments.contains_key(&20) && !segments.contains_key(&10));
+    }
+
+    /// A broker has them by the hundred thousand.
+    #[test]
+    fn what_each_idle_partition_has_stays_small() {
+        // With the counts of references that come before it; the allocator rounds up to such sizes.
+        assert!(size_of::<LogSegment>() + 16 <= 192);
+        assert!(size_of::<UnifiedLog>() + 16 <= 768);
+    }
+}

@@ -50,7 +50,7 @@ impl LogSegment {
             let last = TimestampOffset { timestamp: batch.max_timestamp(), offset };
             self.note_entry(&mut state, last, size, position)?;
             let base_offset = batch.base_offset() + records.offset_shift();
-            state.recent.push(BatchPlace { base_offset, last_offset: offset, position, size });
+            state.seen().recent.push(BatchPlace { base_offset, last_offset: offset, position, size });
             position += size as u64;
             rest = next;
         }
@@ -83,10 +83,14 @@ impl LogSegment {
         size: usize,
         position: u64,
     ) -> io::Result<()> {
-        let max = state.max_timestamp.filter(|max| max.timestamp >= entry.timestamp).unwrap_or(entry);
-        state.max_timestamp = Some(max);
-        state.rolling_based_timestamp.get_or_insert(entry.timestamp);
-        if state.bytes_since_last_index_entry > self.index_interval_bytes {
+        let seen = state.seen();
+        let max = seen.max_timestamp.filter(|max| max.timestamp >= entry.timestamp).unwrap_or(entry);
+        seen.max_timestamp = Some(max);
+        seen.rolling_based_timestamp.get_or_insert(entry.timestamp);
+        let is_due = seen.bytes_since_last_index_entry > self.index_interval_bytes;
+        let before = if is_due { 0 } else { seen.bytes_since_last_index_entry };
+        seen.bytes_since_last_index_entry = before + size;
+        if is_due {
             let indexes = self.indexes(state)?;
             if !indexes.offset.is_full() {
                 indexes.offset.append(entry.offset, position as u32)?;
@@ -94,9 +98,7 @@ impl LogSegment {
             if !indexes.time.is_full() {
                 indexes.time.maybe_append(max)?;
             }
-            state.bytes_since_last_index_entry = 0;
         }
-        state.bytes_since_last_index_entry += size;
         Ok(())
     }
 
@@ -120,12 +122,12 @@ impl LogSegment {
         };
         if self.size() == 0 {
             state.created_ms = now_ms;
-            state.rolling_based_timestamp = None;
+            state.seen().rolling_based_timestamp = None;
         }
-        state.bytes_since_last_index_entry = 0;
-        state.recent.clear();
+        state.seen().bytes_since_last_index_entry = 0;
+        state.seen().recent.clear();
         let largest = self.read_largest_timestamp(&mut state)?;
-        state.max_timestamp = Some(largest);
+        state.seen().max_timestamp = Some(largest);
         Ok(removed)
     }
 

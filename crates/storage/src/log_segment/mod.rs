@@ -53,15 +53,21 @@ struct State {
     indexes: Option<Box<Indexes>>,
     /// Read when first needed, too.
     txn_index: Option<Box<TransactionIndex>>,
+    /// What was seen of batches, once one was.
+    seen: Option<Box<Seen>>,
+    created_ms: i64,
+    /// Rolled: descriptors of the indexes can go once they are flushed.
+    inactive: bool,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
     /// Largest timestamp so far and the last offset of its batch. Read from the index when first needed.
     max_timestamp: Option<TimestampOffset>,
     /// Timestamp of the first batch, from which age is counted.
     rolling_based_timestamp: Option<i64>,
-    created_ms: i64,
     bytes_since_last_index_entry: usize,
     recent: RecentBatches,
-    /// Rolled: descriptors of the indexes can go once they are flushed.
-    inactive: bool,
 }
 
 /// Read when first needed: most segments are never looked into, and starting must not wait for them.
@@ -72,6 +78,10 @@ struct Indexes {
 }
 
 impl State {
+    fn seen(&mut self) -> &mut Seen {
+        self.seen.get_or_insert_default()
+    }
+
     fn path(&self, base_offset: i64, kind: &str) -> PathBuf {
         segment_file(&self.dir, base_offset, &format!("{kind}{}", self.suffix))
     }
@@ -194,11 +204,8 @@ impl LogSegment {
                 max_index_size: config.segment_index_bytes,
                 indexes: None,
                 txn_index: None,
-                max_timestamp: None,
-                rolling_based_timestamp: None,
+                seen: None,
                 created_ms: now_ms,
-                bytes_since_last_index_entry: 0,
-                recent: RecentBatches::default(),
                 inactive: false,
             }),
         }
@@ -313,7 +320,7 @@ impl LogSegment {
         let mut state = self.state.lock();
         self.append_last_time_entry(&mut state)?;
         state.inactive = true;
-        state.recent.clear();
+        state.seen().recent.clear();
         let indexes = self.indexes(&mut state)?;
         // Opened again by the first entry: a partition nobody writes to costs one descriptor, as in Kafka.
         indexes.offset.close()?;
@@ -332,7 +339,7 @@ impl LogSegment {
         if state.indexes.is_none() {
             return Ok(());
         }
-        if state.max_timestamp.is_some() {
+        if state.seen.as_ref().is_some_and(|seen| seen.max_timestamp.is_some()) {
             self.append_last_time_entry(&mut state)?;
         }
         let indexes = self.indexes(&mut state)?;

@@ -25,7 +25,7 @@ impl LogSegment {
 
     /// Position and size of the first batch whose last offset is not below `offset`.
     pub(super) fn place_of(&self, offset: i64) -> Result<Option<(u64, usize)>, ScanError> {
-        let recent = self.state.lock().recent.find(offset);
+        let recent = self.state.lock().seen.as_ref().and_then(|seen| seen.recent.find(offset));
         if let Some(place) = recent {
             return Ok(Some((place.position, place.size)));
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ottla_record::{NO_TIMESTAMP, RecordError};
 
-use super::{LogSegment, State};
+use super::{LogSegment, Seen, State};
 use crate::file_records::{BatchAt, BatchScanner, ScanError};
 use crate::index::{CorruptIndexError, OffsetPosition, TimestampOffset};
 use crate::log_entry::LogEntry;
@@ -26,10 +26,7 @@ pub(crate) struct Settled {
 
 impl State {
     fn begin_recovery(&mut self, max_timestamp: TimestampOffset) {
-        self.max_timestamp = Some(max_timestamp);
-        self.rolling_based_timestamp = None;
-        self.bytes_since_last_index_entry = 0;
-        self.recent.clear();
+        *self.seen() = Seen { max_timestamp: Some(max_timestamp), ..Seen::default() };
     }
 }
 
@@ -119,7 +116,7 @@ impl LogSegment {
             return Ok(None);
         }
         // The time of the first batch was not seen.
-        self.state.lock().rolling_based_timestamp = None;
+        self.state.lock().seen().rolling_based_timestamp = None;
         self.end_recovery(valid_bytes).map(Some)
     }
 

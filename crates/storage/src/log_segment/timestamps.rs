@@ -55,7 +55,7 @@ impl LogSegment {
     }
 
     pub(super) fn rolling_based_timestamp(&self) -> io::Result<Option<i64>> {
-        let known = self.state.lock().rolling_based_timestamp;
+        let known = self.state.lock().seen.as_ref().and_then(|seen| seen.rolling_based_timestamp);
         if known.is_some() || self.size() == 0 {
             return Ok(known);
         }
@@ -65,16 +65,16 @@ impl LogSegment {
             Err(ScanError::Io(error)) => return Err(error),
             Err(ScanError::Corrupt(_)) => None,
         };
-        self.state.lock().rolling_based_timestamp = first;
+        self.state.lock().seen().rolling_based_timestamp = first;
         Ok(first)
     }
 
     pub(super) fn load_max_timestamp(&self, state: &mut State) -> io::Result<TimestampOffset> {
-        if let Some(known) = state.max_timestamp {
+        if let Some(known) = state.seen().max_timestamp {
             return Ok(known);
         }
         let last = self.indexes(state)?.time.last_entry();
-        state.max_timestamp = Some(last);
+        state.seen().max_timestamp = Some(last);
         Ok(last)
     }
 
