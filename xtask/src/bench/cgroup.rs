@@ -99,6 +99,23 @@ impl Group {
         }
     }
 
+    /// Memory that the kernel holds for the group: sockets and what belongs to them. Nothing where it is not
+    /// told.
+    pub fn kernel_bytes(&self) -> Option<f64> {
+        match self.kind {
+            Kind::V1 => {
+                let text = fs::read_to_string(self.folders[1].join("memory.kmem.usage_in_bytes")).ok()?;
+                text.trim().parse().ok()
+            }
+            Kind::V2 => {
+                let text = fs::read_to_string(self.folders[0].join("memory.stat")).ok()?;
+                let line = text.lines().find_map(|line| line.strip_prefix("kernel "))?;
+                line.trim().parse().ok()
+            }
+            Kind::Process => None,
+        }
+    }
+
     /// How the figures were read, for the page.
     pub fn describe(&self) -> &'static str {
         match self.kind {

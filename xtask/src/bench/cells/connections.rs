@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::bench::run::{Figures, Run, figure, number};
 
-/// The server's own memory.
-pub const MEMORY: &str = "anonymous memory, KiB for each idle connection";
+/// The server's own memory and what the kernel keeps for its ends.
+pub const MEMORY: &str = "memory, its own and the kernel's, KiB for each idle connection";
 
 /// How many.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +23,8 @@ pub fn run(run: &Run<'_>, shape: &Shape) -> Result<Figures> {
     let place = run.place(&more)?;
     let server = place.start(true)?;
     run.warm_up(&server, "produce --topic {topic} --partitions 4 --connections 20")?;
-    let before = server.status_mib("RssAnon")?;
+    let kernel = || server.group.kernel_bytes().unwrap_or(0.0) / 1024.0;
+    let (before, kernel_before) = (server.status_mib("RssAnon")?, kernel());
     let cpu = server.cpu()?;
     let command = run.command(&server, &format!("idle --connections {}", shape.idle), &[]);
     let mut command = run.enter(&command);
@@ -32,7 +33,8 @@ pub fn run(run: &Run<'_>, shape: &Shape) -> Result<Figures> {
     let line = lines.next().context("the connections could not be opened")??;
     let opened: serde_json::Value = serde_json::from_str(&line)?;
     let open_cpu = server.cpu()? - cpu;
-    let held = server.status_mib("RssAnon")? - before;
+    let held = (server.status_mib("RssAnon")? - before) * 1024.0;
+    let held_by_kernel = kernel() - kernel_before;
     run.kbench(&server, "create --topic cell --partitions 4")?;
     let load =
         "produce --topic cell --partitions 4 --connections 100 --in-flight 1 --seconds 4 --bytes 400000000";
@@ -46,7 +48,8 @@ pub fn run(run: &Run<'_>, shape: &Shape) -> Result<Figures> {
     let (storm, storm_cpu) = run.measured(&server, "storm --rate 5000 --seconds 3")?;
     let idle = shape.idle as f64;
     let figures = vec![
-        figure(MEMORY, (held * 1024.0 / idle).max(0.001)),
+        figure(MEMORY, ((held + held_by_kernel) / idle).max(0.001)),
+        figure("the kernel's part of it, KiB", (held_by_kernel / idle).max(0.001)),
         figure("open and ask once, CPU µs for each connection", open_cpu / idle * 1e6),
         figure("open and ask once, connections/s", number(&opened, "per_s")?),
         figure(
