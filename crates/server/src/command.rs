@@ -61,6 +61,7 @@ pub fn load_config(options: &ServerOptions) -> Result<(KafkaConfig, Vec<String>)
 /// Runs a node until SIGTERM or SIGINT. The error is for standard error.
 pub fn run(options: &ServerOptions) -> Result<(), String> {
     let started = Instant::now();
+    refuse_huge_pages();
     logging::init();
     let (config, warnings) = load_config(options)?;
     warnings.iter().for_each(|w| warn!(logger = "kafka.server.KafkaConfig", "{w}"));
@@ -109,6 +110,13 @@ fn resident_kib() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
     line.split_whitespace().next()?.parse().ok()
+}
+
+/// With huge pages, 2 MiB are taken for the first byte that is used of them, and the allocator asks for such:
+/// ten thousand idle partitions held twice the memory they needed. Producing costs the same CPU without,
+/// fetching no more. An old kernel cannot be asked, and does as it likes.
+fn refuse_huge_pages() {
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
 /// A broker holds a file per segment and a socket per client; the system's soft limit is for shells.
