@@ -9,7 +9,7 @@ use ottla_protocol::Payload;
 
 use crate::Response;
 use crate::idle::IdleTimer;
-use crate::records_copy::{copy, copy_apart, copy_if_cached, is_cached};
+use crate::records_copy::{copy, copy_if_cached, is_cached, read_apart};
 use crate::transport::Transport;
 
 /// Slices in one write; more are written by the next one.
@@ -27,12 +27,19 @@ const SEND_FILE_BYTES: usize = 1024 * 1024;
 pub(crate) struct Outbound {
     queue: VecDeque<Piece>,
     bytes: usize,
+    /// The disk had to be asked for the last records, so it will have to be for the next.
+    cold: bool,
 }
 
 #[derive(Debug)]
 enum Piece {
     Bytes(Bytes),
-    Records { records: Arc<dyn TransferableRecords>, position: usize },
+    /// `fetched` is up to where they were read from the disk not long ago.
+    Records {
+        records: Arc<dyn TransferableRecords>,
+        position: usize,
+        fetched: usize,
+    },
 }
 
 impl Outbound {
@@ -80,28 +87,65 @@ impl Outbound {
     }
 
     async fn write(&mut self, transport: &mut Transport) -> io::Result<usize> {
-        if let Some(Piece::Records { records, position }) = self.queue.front() {
-            let (records, position) = (Arc::clone(records), *position);
-            if let Some(sent) = send_from_file(transport, &*records, position).await? {
-                return Ok(sent);
+        if let Some(Piece::Records { records, position, fetched }) = self.queue.front() {
+            let (records, position, fetched) = (Arc::clone(records), *position, *fetched);
+            if matches!(records.source(), TransferSource::File { .. }) {
+                return self.send_from_file(transport, &records, position, fetched).await;
             }
-            self.load(records, position).await?;
+            self.load(&*records, position)?;
         }
         let slices = self.slices();
         transport.write_vectored(&slices, slices.len() < self.queue.len()).await
     }
 
-    /// Brings the next piece of the records at the front into memory.
-    async fn load(&mut self, records: Arc<dyn TransferableRecords>, position: usize) -> io::Result<()> {
-        let len = (records.size_in_bytes() - position).min(CHUNK_BYTES);
-        let chunk = match records.source() {
-            TransferSource::File { .. } => copy_apart(&records, position, len).await?,
-            TransferSource::Memory(_) | TransferSource::Hidden => copy(&*records, position, len)?,
+    /// Sends records of the front from where they lie in a file, once they are in the page cache.
+    async fn send_from_file(
+        &mut self,
+        transport: &mut Transport,
+        records: &Arc<dyn TransferableRecords>,
+        position: usize,
+        fetched: usize,
+    ) -> io::Result<usize> {
+        let left = records.size_in_bytes() - position;
+        let len = if fetched > position {
+            fetched - position
+        } else if !self.cold && is_cached(&**records, position, left.min(SEND_FILE_BYTES)) {
+            left.min(SEND_FILE_BYTES)
+        } else {
+            self.fetch(records, position, left.min(CHUNK_BYTES)).await?
         };
-        let end = position + chunk.len();
-        self.queue.pop_front();
-        if end < records.size_in_bytes() {
-            self.queue.push_front(Piece::Records { records, position: end });
+        let TransferSource::File { file, position: start } = records.source() else {
+            return Err(io::Error::other("the records left their file"));
+        };
+        match transport.send_file(file.as_fd(), start + position as u64, len).await? {
+            // The frame promised these bytes; the log was cut, and the frame cannot be finished.
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            sent => Ok(sent),
+        }
+    }
+
+    /// Brings the next piece of the records at the front into the page cache.
+    async fn fetch(
+        &mut self,
+        records: &Arc<dyn TransferableRecords>,
+        from: usize,
+        len: usize,
+    ) -> io::Result<usize> {
+        self.cold = read_apart(records, from, len).await?;
+        if let Some(Piece::Records { fetched, .. }) = self.queue.front_mut() {
+            *fetched = from + len;
+        }
+        Ok(len)
+    }
+
+    /// Brings the next piece of the records at the front into memory.
+    fn load(&mut self, records: &dyn TransferableRecords, position: usize) -> io::Result<()> {
+        let len = (records.size_in_bytes() - position).min(CHUNK_BYTES);
+        let chunk = copy(records, position, len)?;
+        let end = position + len;
+        let rest = self.queue.pop_front().filter(|_| end < records.size_in_bytes());
+        if let Some(Piece::Records { records, .. }) = rest {
+            self.queue.push_front(Piece::Records { records, position: end, fetched: 0 });
         }
         self.queue.push_front(Piece::Bytes(chunk));
         Ok(())
@@ -130,7 +174,7 @@ impl Outbound {
                     written -= step;
                     bytes.len()
                 }
-                Piece::Records { records, position } => {
+                Piece::Records { records, position, .. } => {
                     let step = written.min(records.size_in_bytes() - *position);
                     *position += step;
                     written -= step;
@@ -141,25 +185,6 @@ impl Outbound {
                 self.queue.pop_front();
             }
         }
-    }
-}
-
-/// Sends records from where they lie, if they lie in a file's cached pages.
-async fn send_from_file(
-    transport: &mut Transport,
-    records: &dyn TransferableRecords,
-    position: usize,
-) -> io::Result<Option<usize>> {
-    let TransferSource::File { file, position: start } = records.source() else { return Ok(None) };
-    let len = (records.size_in_bytes() - position).min(SEND_FILE_BYTES);
-    let from = start + position as u64;
-    if !is_cached(file.as_fd(), from, len) {
-        return Ok(None);
-    }
-    match transport.send_file(file.as_fd(), from, len).await? {
-        // The frame promised these bytes; the log was cut, and the frame cannot be finished.
-        0 => Err(io::ErrorKind::UnexpectedEof.into()),
-        sent => Ok(Some(sent)),
     }
 }
 
@@ -175,10 +200,12 @@ impl From<Payload> for Piece {
             TransferSource::File { file, position } if small => {
                 match copy_if_cached(file.as_fd(), position, records.size_in_bytes()) {
                     Some(bytes) => Self::Bytes(bytes),
-                    None => Self::Records { records, position: 0 },
+                    None => Self::Records { records, position: 0, fetched: 0 },
                 }
             }
-            TransferSource::File { .. } | TransferSource::Hidden => Self::Records { records, position: 0 },
+            TransferSource::File { .. } | TransferSource::Hidden => {
+                Self::Records { records, position: 0, fetched: 0 }
+            }
         }
     }
 }

@@ -4,22 +4,31 @@
 //! on a thread that may wait.
 
 use std::io::{self, IoSliceMut};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use ottla_common::TransferableRecords;
+use ottla_common::{TransferSource, TransferableRecords};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 /// How far apart the pages are that are looked at. The system reads ahead in larger steps.
 const PROBE_STRIDE: usize = 128 * 1024;
+/// A piece in the page cache is read in less than this.
+const CACHED_TIME_MAX: Duration = Duration::from_micros(200);
+/// What is read only to have it read, at once.
+const SCRATCH_BYTES: usize = 64 * 1024;
 
-/// Whether the bytes are in the page cache, as far as a few looks can tell.
-pub(crate) fn is_cached(file: BorrowedFd<'_>, position: u64, len: usize) -> bool {
+/// Whether the bytes are in the page cache, as far as a few looks can tell. A look at what is not there makes
+/// the system read ahead, which may have to find memory first: milliseconds, when that is scarce. So whoever
+/// has just read from the disk does not look, but goes on with [`read_apart`].
+pub(crate) fn is_cached(records: &dyn TransferableRecords, position: usize, len: usize) -> bool {
+    let TransferSource::File { file, position: start } = records.source() else { return true };
+    let position = start + position as u64;
     let last = len.saturating_sub(1);
     (0..last).step_by(PROBE_STRIDE).chain([last]).all(|offset| {
         let mut byte = [0];
-        !matches!(read_now(file, &mut byte, position + offset as u64), Err(Errno::AGAIN))
+        !matches!(read_now(file.as_fd(), &mut byte, position + offset as u64), Err(Errno::AGAIN))
     })
 }
 
@@ -34,15 +43,29 @@ fn read_now(file: BorrowedFd<'_>, buffer: &mut [u8], position: u64) -> rustix::i
     preadv2(file, &mut [IoSliceMut::new(buffer)], position, ReadWriteFlags::NOWAIT)
 }
 
-/// Copies records on a thread that may wait for the disk.
-pub(crate) async fn copy_apart(
+/// Brings records into the page cache on a thread that may wait for the disk, so that they can then be sent
+/// from there: what they are read into stays in a processor's cache and is forgotten, which costs less than
+/// memory of their own and a second copy. Tells whether the disk had to be asked.
+pub(crate) async fn read_apart(
     records: &Arc<dyn TransferableRecords>,
     position: usize,
     len: usize,
-) -> io::Result<Bytes> {
+) -> io::Result<bool> {
     let records = Arc::clone(records);
-    let copying = tokio::task::spawn_blocking(move || copy(&*records, position, len));
-    copying.await.map_err(io::Error::other)?
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut scratch = vec![0; SCRATCH_BYTES.min(len)];
+        let begin = Instant::now();
+        let mut done = 0;
+        while done < len {
+            let step = scratch.len().min(len - done);
+            match records.read_at(position + done, &mut scratch[..step])? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                n => done += n,
+            }
+        }
+        Ok(begin.elapsed() > CACHED_TIME_MAX)
+    });
+    reading.await.map_err(io::Error::other)?
 }
 
 /// Copies records. They were promised in a frame, which cannot be finished without all of them.
