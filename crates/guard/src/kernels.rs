@@ -190,7 +190,8 @@ async fn fetch_waiting(folder: &Path, turns: usize) -> Result<(), Failure> {
         ..Default::default()
     };
     let mut frame = frame(&request, FETCH)?.to_vec();
-    let at = frame.windows(8).position(|bytes| bytes == MARK.to_be_bytes()).ok_or("no offset in the frame")?;
+    let at =
+        frame.windows(8).position(|bytes| bytes == MARK.to_be_bytes()).ok_or("no offset in the frame")?;
     for turn in 0..turns {
         frame[at..at + 8].copy_from_slice(&(turn as i64).to_be_bytes());
         let mut answer = std::pin::pin!(broker.answer(Bytes::copy_from_slice(&frame)));
