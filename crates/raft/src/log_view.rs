@@ -122,7 +122,7 @@ impl LogView {
 
     /// A batch was appended.
     pub fn append(&mut self, base_offset: i64, next_offset: i64, epoch: i32) {
-        assert_eq!(base_offset, self.end_offset, "appends leave no gap");
+        assert_eq!(base_offset, self.end_offset, "RAFT-APPENDS-LEAVE-NO-GAP");
         assert!(next_offset > base_offset, "a batch has an offset");
         if self.epochs.last().is_none_or(|(last, _)| *last < epoch) {
             self.epochs.push((epoch, base_offset));

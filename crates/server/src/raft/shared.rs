@@ -88,6 +88,41 @@ impl Inbox {
         assert_eq!(batches.len(), decoded.len(), "every batch has its twin");
         (!batches.is_empty()).then_some(Command::Append(batches, decoded))
     }
+
+    /// Whether an append is under way to the raft thread. Offsets were given to it already, so whatever is
+    /// prepared after it must be handled after it.
+    fn has_appends_ahead(&self) -> bool {
+        let is_append = |command: &Command| matches!(command, Command::Append(..));
+        !self.prepared.is_empty() || self.commands.iter().any(is_append)
+    }
+
+    /// Gives the records their offsets and keeps them, until they are scheduled. Returns the last offset.
+    fn prepare(
+        &mut self,
+        epoch: i32,
+        append_timestamp: i64,
+        records: Vec<ApiMessageAndVersion>,
+        values: &[bytes::Bytes],
+    ) -> Result<i64, AppendError> {
+        let not_leader = AppendError::NotLeader { requested: epoch, current: None };
+        let accumulator = self.accumulator.as_mut().ok_or(not_leader)?;
+        let (base_offset, last_offset) = accumulator.append(epoch, append_timestamp, values)?;
+        let size_in_bytes = values.iter().map(bytes::Bytes::len).sum();
+        self.prepared.push(Arc::new(CommittedBatch {
+            base_offset,
+            last_offset,
+            epoch,
+            append_timestamp,
+            size_in_bytes,
+            records,
+        }));
+        Ok(last_offset)
+    }
+}
+
+/// The values of the records, encoded before any lock is taken.
+fn encode(records: &[ApiMessageAndVersion]) -> Result<Vec<bytes::Bytes>, AppendError> {
+    Ok(records.iter().map(ApiMessageAndVersion::to_bytes).collect::<Result<Vec<_>, _>>()?)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -142,23 +177,8 @@ impl Shared {
         epoch: i32,
         records: Vec<ApiMessageAndVersion>,
     ) -> Result<i64, AppendError> {
-        // Encoded before the lock is taken.
-        let values = records.iter().map(ApiMessageAndVersion::to_bytes).collect::<Result<Vec<_>, _>>()?;
-        let mut inbox = lock(&self.inbox);
-        let not_leader = AppendError::NotLeader { requested: epoch, current: None };
-        let accumulator = inbox.accumulator.as_mut().ok_or(not_leader)?;
-        let append_timestamp = self.time.now_ms();
-        let (base_offset, last_offset) = accumulator.append(epoch, append_timestamp, &values)?;
-        let size_in_bytes = values.iter().map(bytes::Bytes::len).sum();
-        inbox.prepared.push(Arc::new(CommittedBatch {
-            base_offset,
-            last_offset,
-            epoch,
-            append_timestamp,
-            size_in_bytes,
-            records,
-        }));
-        Ok(last_offset)
+        let values = encode(&records)?;
+        lock(&self.inbox).prepare(epoch, self.time.now_ms(), records, &values)
     }
 
     pub(super) fn schedule_prepared_append(&self) {
@@ -276,15 +296,13 @@ impl Shared {
 
     /// What the raft thread itself appends to an idle log; nothing if somebody else is about to.
     pub(super) fn prepare_idle_append(&self, idle: &IdleAppend) -> Result<Option<Command>, AppendError> {
-        if !lock(&self.inbox).prepared.is_empty() {
+        let values = encode(&idle.records)?;
+        let mut inbox = lock(&self.inbox);
+        if inbox.has_appends_ahead() {
             return Ok(None);
         }
-        let last_offset = self.prepare_append(idle.epoch, idle.records.clone())?;
-        let mut inbox = lock(&self.inbox);
-        // Whoever prepared something meanwhile schedules both.
-        let alone = inbox.prepared.last().is_some_and(|batch| batch.last_offset == last_offset)
-            && inbox.prepared.len() == 1;
-        Ok(if alone { inbox.take_prepared() } else { None })
+        inbox.prepare(idle.epoch, self.time.now_ms(), idle.records.clone(), &values)?;
+        Ok(inbox.take_prepared())
     }
 
     /// Waits until something is to be done or the time is up.
@@ -303,5 +321,38 @@ impl Shared {
         inbox.accumulator = None;
         inbox.prepared.clear();
         inbox.commands.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EPOCH: i32 = 3;
+
+    fn leading() -> Inbox {
+        Inbox { accumulator: Some(BatchAccumulator::new(EPOCH, 20)), ..Inbox::default() }
+    }
+
+    fn prepare(inbox: &mut Inbox, count: usize) -> i64 {
+        let record = ottla_protocol::records::metadata::NoOpRecord::default();
+        let records = vec![ApiMessageAndVersion::new(record, 0); count];
+        let values = encode(&records).unwrap();
+        inbox.prepare(EPOCH, 0, records, &values).unwrap()
+    }
+
+    /// Offsets are given when records are prepared, so what overtakes them leaves a gap in the log.
+    #[test]
+    fn an_append_is_ahead_until_the_raft_thread_took_it() {
+        let mut inbox = leading();
+        assert!(!inbox.has_appends_ahead());
+        assert_eq!(prepare(&mut inbox, 9), 28);
+        assert!(inbox.has_appends_ahead(), "prepared");
+        let append = inbox.take_prepared().unwrap();
+        inbox.commands.push_back(append);
+        assert!(inbox.has_appends_ahead(), "scheduled");
+        inbox.commands.clear();
+        assert!(!inbox.has_appends_ahead(), "taken");
+        assert_eq!(prepare(&mut inbox, 1), 29);
     }
 }
