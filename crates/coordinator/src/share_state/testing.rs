@@ -1,0 +1,246 @@
+//! A share coordinator with a log in memory, whose time goes only when told to.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use ottla_common::{ErrorCode, Uuid};
+use ottla_protocol::messages::{
+    initialize_share_group_state_request, read_share_group_state_request, write_share_group_state_request,
+    write_share_group_state_response,
+};
+
+use super::{
+    ShareCoordinatorConfig, ShareCoordinatorShard, ShareGroupOffset, SharePartitionKey, ShareStateRecord,
+    ShareStateResult,
+};
+use crate::metadata::{CoordinatorMetadata, CoordinatorTopic};
+use crate::runtime::{CoordinatorContext, CoordinatorLoad, CoordinatorLog};
+
+pub(crate) const GROUP: &str = "cola";
+/// `pedidos`, of 3 partitions.
+pub(crate) const TOPIC: Uuid = Uuid::from_u128(7);
+
+/// Topics of a cluster, as many as a test wants.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TestMetadata {
+    pub(crate) version: i64,
+    pub(crate) topics: BTreeMap<Uuid, CoordinatorTopic>,
+}
+
+impl TestMetadata {
+    pub(crate) fn with(mut self, id: Uuid, name: &'static str, num_partitions: i32) -> Self {
+        self.put(id, name, num_partitions);
+        self
+    }
+
+    pub(crate) fn put(&mut self, id: Uuid, name: &'static str, num_partitions: i32) {
+        self.version += 1;
+        self.topics.insert(id, CoordinatorTopic { id, name: ByteString::from_static(name), num_partitions });
+    }
+
+    pub(crate) fn remove(&mut self, id: Uuid) {
+        self.version += 1;
+        self.topics.remove(&id);
+    }
+}
+
+impl CoordinatorMetadata for TestMetadata {
+    fn version(&self) -> i64 {
+        self.version
+    }
+
+    fn topic(&self, name: &str) -> Option<CoordinatorTopic> {
+        let is_named = |topic: &&CoordinatorTopic| {
+            let topic_name: &str = &topic.name;
+            topic_name == name
+        };
+        self.topics.values().find(is_named).cloned()
+    }
+
+    fn topic_by_id(&self, id: Uuid) -> Option<CoordinatorTopic> {
+        self.topics.get(&id).cloned()
+    }
+
+    fn topic_names(&self) -> Box<dyn Iterator<Item = ByteString> + '_> {
+        Box::new(self.topics.values().map(|topic| topic.name.clone()))
+    }
+
+    fn partition_racks(&self, _id: Uuid, _partition: i32) -> Vec<ByteString> {
+        Vec::new()
+    }
+}
+
+#[derive(Debug, Default, Clone)]
+pub(crate) struct MemoryLog {
+    /// The offset of the first record; what was below is deleted.
+    pub(crate) start_offset: i64,
+    pub(crate) records: Vec<ShareStateRecord>,
+}
+
+impl CoordinatorLog<ShareStateRecord> for MemoryLog {
+    fn append(&mut self, _now_ms: i64, records: &[ShareStateRecord]) -> Result<i64, ErrorCode> {
+        let base = self.high_watermark();
+        for record in records {
+            // What cannot be written and read again is no record.
+            let (key, value) = record.encode().unwrap();
+            let read = ShareStateRecord::decode(key, value).unwrap();
+            assert_eq!(&read, record);
+            self.records.push(read);
+        }
+        Ok(base)
+    }
+
+    fn high_watermark(&self) -> i64 {
+        self.start_offset + self.records.len() as i64
+    }
+}
+
+pub(crate) struct TestContext {
+    pub(crate) config: Arc<ShareCoordinatorConfig>,
+    pub(crate) metadata: TestMetadata,
+    pub(crate) context: CoordinatorContext<ShareCoordinatorShard, ()>,
+    pub(crate) log: MemoryLog,
+    pub(crate) now_ms: i64,
+}
+
+pub(crate) fn key(partition: i32) -> SharePartitionKey {
+    SharePartitionKey::new(&GROUP.into(), TOPIC, partition)
+}
+
+pub(crate) fn write_batch(
+    first_offset: i64,
+    last_offset: i64,
+    delivery_state: i8,
+    delivery_count: i16,
+) -> write_share_group_state_request::StateBatch {
+    write_share_group_state_request::StateBatch {
+        first_offset,
+        last_offset,
+        delivery_state,
+        delivery_count,
+        ..Default::default()
+    }
+}
+
+/// A write by the leader of epoch 0 to the state of epoch 1.
+pub(crate) fn write_data(
+    start_offset: i64,
+    state_batches: Vec<write_share_group_state_request::StateBatch>,
+) -> write_share_group_state_request::PartitionData {
+    write_share_group_state_request::PartitionData {
+        state_epoch: 1,
+        start_offset,
+        state_batches,
+        ..Default::default()
+    }
+}
+
+impl TestContext {
+    pub(crate) fn new() -> Self {
+        Self::with(ShareCoordinatorConfig::default())
+    }
+
+    pub(crate) fn with(config: ShareCoordinatorConfig) -> Self {
+        let metadata = TestMetadata::default().with(TOPIC, "pedidos", 3);
+        Self::on(Arc::new(config), metadata, MemoryLog::default(), 1_000_000)
+    }
+
+    fn on(
+        config: Arc<ShareCoordinatorConfig>,
+        metadata: TestMetadata,
+        mut log: MemoryLog,
+        now_ms: i64,
+    ) -> Self {
+        let mut load = CoordinatorLoad::new(ShareCoordinatorShard::new(Arc::clone(&config)));
+        for (offset, record) in (log.start_offset..).zip(&log.records) {
+            load.replay(offset, -1, record);
+            load.batch_done(offset, log.high_watermark());
+        }
+        let context = load.finish(now_ms, i64::from(config.write_timeout_ms), &mut log);
+        Self { config, metadata, context, log, now_ms }
+    }
+
+    /// Another coordinator takes over, from the log alone.
+    pub(crate) fn restarted(self) -> Self {
+        Self::on(self.config, self.metadata, self.log, self.now_ms)
+    }
+
+    /// What is of no use any more is deleted from the log.
+    pub(crate) fn prune(&mut self) {
+        let Some(offset) = self.context.committed().last_redundant_offset() else { return };
+        let keep = usize::try_from(offset - self.log.start_offset).unwrap();
+        self.log.records.drain(..keep);
+        self.log.start_offset = offset;
+    }
+
+    pub(crate) fn shard(&self) -> &ShareCoordinatorShard {
+        self.context.shard()
+    }
+
+    pub(crate) fn offset(&self, partition: i32) -> Option<&ShareGroupOffset> {
+        self.shard().state(&key(partition)).map(|state| &state.offset)
+    }
+
+    pub(crate) fn states(&self) -> BTreeMap<SharePartitionKey, ShareGroupOffset> {
+        self.shard().states().map(|(key, state)| (key.clone(), state.offset.clone())).collect()
+    }
+
+    /// Carries out a decision.
+    pub(crate) fn execute<T>(&mut self, result: ShareStateResult<T>) -> T {
+        let (result, response) = result.split_response();
+        self.context.execute(self.now_ms, result, None, &mut self.log);
+        response
+    }
+
+    /// Lets time pass, stopping at every timer.
+    pub(crate) fn advance(&mut self, by_ms: i64) {
+        let until = self.now_ms + by_ms;
+        while let Some(deadline) = self.context.next_deadline().filter(|deadline| *deadline <= until) {
+            self.now_ms = self.now_ms.max(deadline);
+            self.context.on_time(self.now_ms, &mut self.log);
+        }
+        self.now_ms = until;
+    }
+
+    pub(crate) fn initialize(&mut self, partition: i32, state_epoch: i32, start_offset: i64) -> ErrorCode {
+        let data = initialize_share_group_state_request::PartitionData {
+            partition,
+            state_epoch,
+            start_offset,
+            ..Default::default()
+        };
+        let result =
+            self.context.shard().initialize_state(self.now_ms, &self.metadata, &key(partition), &data);
+        ErrorCode::from_code(self.execute(result).error_code)
+    }
+
+    pub(crate) fn write(
+        &mut self,
+        partition: i32,
+        data: &write_share_group_state_request::PartitionData,
+    ) -> write_share_group_state_response::PartitionResult {
+        let result = self.context.shard().write_state(self.now_ms, &self.metadata, &key(partition), data);
+        self.execute(result)
+    }
+
+    pub(crate) fn read(
+        &mut self,
+        partition: i32,
+        leader_epoch: i32,
+    ) -> ottla_protocol::messages::read_share_group_state_response::PartitionResult {
+        let data =
+            read_share_group_state_request::PartitionData { partition, leader_epoch, ..Default::default() };
+        let result = self.context.shard().read_state(self.now_ms, &self.metadata, &key(partition), &data);
+        self.execute(result)
+    }
+
+    pub(crate) fn delete(&mut self, partition: i32) -> ErrorCode {
+        let result = self.context.shard().delete_state(&self.metadata, &key(partition));
+        ErrorCode::from_code(self.execute(result).error_code)
+    }
+
+    pub(crate) fn last_record(&self) -> &ShareStateRecord {
+        self.log.records.last().expect("a record")
+    }
+}
