@@ -142,6 +142,11 @@ impl<'a> BatchScanner<'a> {
         Self { window_size: RECOVERY_WINDOW, ..Self::new(file, position, end) }
     }
 
+    /// The same, reading so much at once; more only for a batch that is larger.
+    pub(crate) fn with_window(self, bytes: usize) -> Self {
+        Self { window_size: bytes.max(LOOKUP_WINDOW), ..self }
+    }
+
     /// The next batch's header.
     pub(crate) fn next_header(&mut self) -> Result<Option<BatchAt>, ScanError> {
         let position = self.position;

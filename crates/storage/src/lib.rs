@@ -6,6 +6,7 @@
 //! every byte goes through [`fs::FileSystem`].
 
 pub mod checkpoint;
+pub mod cleaner;
 mod error;
 mod fetch;
 mod file_records;
@@ -38,6 +39,7 @@ mod test_support;
 mod unified_log;
 mod write_back;
 
+pub use cleaner::{CleanerConfig, CleanerMetrics, InvalidCleanerConfig, LogCleaner, ReconfigureError};
 pub use error::{AppendError, BatchIndexAndMessage, LogError, ReadError, StorageError};
 pub use fetch::{FetchDataInfo, FetchIsolation};
 pub use file_records::FileRecords;

@@ -149,7 +149,8 @@ impl LogLoader<'_> {
                 LogSegment::open(self.fs, self.dir, base, self.config, self.now_ms, SWAP_FILE_SUFFIX)?;
             let next = segment.read_next_offset().or_else(|error| self.end_of_damaged(error, base))?;
             let (min, max) = replaced.unwrap_or((base, next));
-            replaced = Some((min.min(base), max.max(next)));
+            // One that lost all its records still takes the place of what began where it begins.
+            replaced = Some((min.min(base), max.max(next).max(base.saturating_add(1))));
         }
         for name in self.file_names()? {
             let offset = offset_of_file(&name).filter(|_| !name.ends_with(SWAP_FILE_SUFFIX));

@@ -136,6 +136,8 @@ pub trait FileSystem: Debug + Send + Sync {
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
     /// Renames a file or folder in one step, replacing a file already there.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Dates the last change of a file.
+    fn set_modified_ms(&self, path: &Path, modified_ms: i64) -> io::Result<()>;
     /// Removes a file.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
     /// Removes a folder and all in it.

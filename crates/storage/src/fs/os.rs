@@ -3,7 +3,7 @@ use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use rustix::fs::FallocateFlags;
 
@@ -178,6 +178,12 @@ impl FileSystem for OsFileSystem {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
+    }
+
+    fn set_modified_ms(&self, path: &Path, modified_ms: i64) -> io::Result<()> {
+        let since = Duration::from_millis(u64::try_from(modified_ms).unwrap_or(0));
+        let file = DESCRIPTORS.with_room(|| OpenOptions::new().write(true).open(path))?;
+        file.set_modified(UNIX_EPOCH + since)
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {

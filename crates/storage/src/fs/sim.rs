@@ -31,6 +31,9 @@ struct Disk {
     dirs: BTreeSet<PathBuf>,
     /// What the folders' durable content says.
     durable_names: BTreeMap<PathBuf, Arc<Inode>>,
+    /// What a journal has settled of names, and changes since, in order.
+    settled_names: BTreeMap<PathBuf, Arc<Inode>>,
+    journal: Vec<NameChange>,
     random: u64,
     now_ms: i64,
     /// Operations left until one fails.
@@ -39,6 +42,28 @@ struct Disk {
     locks: BTreeSet<PathBuf>,
     writes: u64,
     syncs: u64,
+}
+
+/// A change of names, of which a crash leaves all or nothing.
+#[derive(Debug, Clone)]
+enum NameChange {
+    Made(PathBuf, Arc<Inode>),
+    Renamed(PathBuf, PathBuf),
+    Removed(PathBuf),
+}
+
+impl NameChange {
+    fn make(self, names: &mut BTreeMap<PathBuf, Arc<Inode>>) {
+        match self {
+            Self::Made(path, inode) => drop(names.insert(path, inode)),
+            Self::Renamed(from, to) => {
+                if let Some(inode) = names.remove(&from) {
+                    names.insert(to, inode);
+                }
+            }
+            Self::Removed(path) => drop(names.remove(&path)),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -98,6 +123,8 @@ impl SimFileSystem {
             files: BTreeMap::new(),
             dirs: BTreeSet::from([PathBuf::from("/")]),
             durable_names: BTreeMap::new(),
+            settled_names: BTreeMap::new(),
+            journal: Vec::new(),
             random: seed.wrapping_mul(2).wrapping_add(1),
             now_ms: 0,
             fail_after: None,
@@ -125,19 +152,24 @@ impl SimFileSystem {
                 files.insert(name, Arc::new(Inode { content: Mutex::new(content) }));
             }
         }
-        let next = Disk {
-            durable_names: files.clone(),
-            files,
-            dirs: disk.dirs.clone(),
-            random: disk.random,
-            now_ms: disk.now_ms,
-            fail_after: None,
-            failing: false,
-            locks: BTreeSet::new(),
-            writes: 0,
-            syncs: 0,
-        };
-        Self { shared: Arc::new(Shared { disk: Mutex::new(next) }) }
+        disk.restarted(files)
+    }
+
+    /// Pulls the plug of a disk with a journal, as most have: names change in order, so that of the changes
+    /// since the last sync of any folder a crash leaves the first ones. Bytes are lost as by [`Self::crash`].
+    pub fn crash_in_order(&self) -> Self {
+        let mut disk = self.shared.disk.lock();
+        let mut names = disk.settled_names.clone();
+        let kept = disk.next_random() as usize % (disk.journal.len() + 1);
+        disk.journal.iter().take(kept).cloned().for_each(|change| change.make(&mut names));
+        let mut files = BTreeMap::new();
+        for (name, inode) in names {
+            let content = inode.content.lock().clone();
+            let bytes = disk.survivor(&content);
+            let content = Content { durable: bytes.clone(), bytes, modified_ms: content.modified_ms };
+            files.insert(name, Arc::new(Inode { content: Mutex::new(content) }));
+        }
+        disk.restarted(files)
     }
 
     /// Ends the process and not the machine: returns the disk with everything that was written. This one goes
@@ -149,19 +181,7 @@ impl SimFileSystem {
             let content = inode.content.lock().clone();
             files.insert(name.clone(), Arc::new(Inode { content: Mutex::new(content) }));
         }
-        let next = Disk {
-            durable_names: files.clone(),
-            files,
-            dirs: disk.dirs.clone(),
-            random: disk.random,
-            now_ms: disk.now_ms,
-            fail_after: None,
-            failing: false,
-            locks: BTreeSet::new(),
-            writes: 0,
-            syncs: 0,
-        };
-        Self { shared: Arc::new(Shared { disk: Mutex::new(next) }) }
+        disk.restarted(files)
     }
 
     /// Lets the disk fail for good once it has done so many more operations.
@@ -203,11 +223,35 @@ impl SimFileSystem {
         let content = Content { durable: bytes.clone(), bytes, modified_ms: disk.now_ms };
         let inode = Arc::new(Inode { content: Mutex::new(content) });
         disk.files.insert(path.to_path_buf(), Arc::clone(&inode));
-        disk.durable_names.insert(path.to_path_buf(), inode);
+        disk.durable_names.insert(path.to_path_buf(), Arc::clone(&inode));
+        disk.settled_names.insert(path.to_path_buf(), inode);
     }
 }
 
 impl Disk {
+    fn restarted(&self, files: BTreeMap<PathBuf, Arc<Inode>>) -> SimFileSystem {
+        let next = Self {
+            durable_names: files.clone(),
+            settled_names: files.clone(),
+            journal: Vec::new(),
+            files,
+            dirs: self.dirs.clone(),
+            random: self.random,
+            now_ms: self.now_ms,
+            fail_after: None,
+            failing: false,
+            locks: BTreeSet::new(),
+            writes: 0,
+            syncs: 0,
+        };
+        SimFileSystem { shared: Arc::new(Shared { disk: Mutex::new(next) }) }
+    }
+
+    fn settle_names(&mut self) {
+        self.settled_names = self.files.clone();
+        self.journal.clear();
+    }
+
     fn operation(&mut self) -> io::Result<()> {
         if let Some(left) = &mut self.fail_after {
             if *left == 0 {
@@ -335,6 +379,7 @@ impl FileSystem for SimFileSystem {
                 let content = Content { modified_ms: disk.now_ms, ..Content::default() };
                 let inode = Arc::new(Inode { content: Mutex::new(content) });
                 disk.files.insert(path.to_path_buf(), Arc::clone(&inode));
+                disk.journal.push(NameChange::Made(path.to_path_buf(), Arc::clone(&inode)));
                 inode
             }
         };
@@ -387,6 +432,7 @@ impl FileSystem for SimFileSystem {
         disk.operation()?;
         if let Some(inode) = disk.files.remove(from) {
             disk.files.insert(to.to_path_buf(), inode);
+            disk.journal.push(NameChange::Renamed(from.to_path_buf(), to.to_path_buf()));
             return Ok(());
         }
         if !disk.dirs.contains(from) {
@@ -403,13 +449,24 @@ impl FileSystem for SimFileSystem {
                 .map(|(path, inode)| (moved(&path).unwrap_or(path), inode))
                 .collect();
         }
+        disk.settle_names();
+        Ok(())
+    }
+
+    fn set_modified_ms(&self, path: &Path, modified_ms: i64) -> io::Result<()> {
+        let mut disk = self.shared.disk.lock();
+        disk.operation()?;
+        let inode = disk.files.get(path).ok_or(io::ErrorKind::NotFound)?;
+        inode.content.lock().modified_ms = modified_ms;
         Ok(())
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         let mut disk = self.shared.disk.lock();
         disk.operation()?;
-        disk.files.remove(path).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
+        disk.files.remove(path).ok_or(io::ErrorKind::NotFound)?;
+        disk.journal.push(NameChange::Removed(path.to_path_buf()));
+        Ok(())
     }
 
     fn remove_dir_all(&self, dir: &Path) -> io::Result<()> {
@@ -421,6 +478,7 @@ impl FileSystem for SimFileSystem {
         disk.dirs.retain(|path| !path.starts_with(dir));
         disk.files.retain(|path, _| !path.starts_with(dir));
         disk.durable_names.retain(|path, _| !path.starts_with(dir));
+        disk.settle_names();
         Ok(())
     }
 
@@ -436,6 +494,7 @@ impl FileSystem for SimFileSystem {
             .map(|(p, i)| (p.clone(), Arc::clone(i)))
             .collect();
         disk.durable_names.extend(names);
+        disk.settle_names();
         Ok(())
     }
 
@@ -448,6 +507,7 @@ impl FileSystem for SimFileSystem {
             content.durable = content.bytes.clone();
         }
         disk.durable_names = disk.files.clone();
+        disk.settle_names();
         Ok(())
     }
 

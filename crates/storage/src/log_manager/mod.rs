@@ -1,5 +1,6 @@
 //! All logs of a broker, in all its log directories.
 
+mod cleaning;
 mod describe;
 mod directory;
 mod loading;
@@ -8,11 +9,12 @@ mod periodic;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use ottla_common::time::Time;
 use ottla_common::{TopicPartition, Uuid};
 
+use crate::cleaner::LogCleaner;
 use crate::error::{LogError, StorageError};
 use crate::fs::FileSystem;
 use crate::log_config::LogConfig;
@@ -68,6 +70,8 @@ pub struct LogManager {
     settling: Mutex<()>,
     /// One log is made or deleted at a time.
     creation_or_deletion: Mutex<()>,
+    /// Once it was started.
+    cleaner: OnceLock<Arc<LogCleaner>>,
 }
 
 #[derive(Debug, Default)]
@@ -119,6 +123,7 @@ impl LogManager {
             unsettled: Mutex::default(),
             settling: Mutex::default(),
             creation_or_deletion: Mutex::default(),
+            cleaner: OnceLock::new(),
         }
     }
 
@@ -181,7 +186,10 @@ impl LogManager {
     /// Puts a topic's settings in force in all its logs.
     pub fn update_topic_config(&self, topic: &str, config: &Arc<LogConfig>) {
         for log in self.logs_of_topic(topic) {
-            log.update_config(Arc::clone(config));
+            let before = log.update_config(Arc::clone(config));
+            if before.compact && !config.compact {
+                self.abort_cleaning(log.topic_partition());
+            }
         }
     }
 
@@ -255,6 +263,7 @@ impl LogManager {
     /// whether there was one.
     pub fn delete_log(&self, partition: &TopicPartition) -> Result<bool, StorageError> {
         let deleted = self.take_out(partition, log_delete_dir_name(partition, random_id()), true)?;
+        self.forget_cleaned(deleted.iter());
         self.sync_parents(deleted.iter())?;
         self.forget_recovery_points(deleted.iter())?;
         Ok(deleted.is_some())
@@ -268,6 +277,7 @@ impl LogManager {
             self.take_out(partition, name, true).ok().flatten()
         };
         let deleted: Vec<Arc<UnifiedLog>> = partitions.iter().filter_map(take_out).collect();
+        self.forget_cleaned(deleted.iter());
         // Its failure took the directory offline, which is all that is to be done.
         let _ = self.sync_parents(deleted.iter());
         let _ = self.forget_recovery_points(deleted.iter());
@@ -295,6 +305,7 @@ impl LogManager {
     /// Takes out a log nobody claims; its folder is kept under another name.
     pub fn mark_stray(&self, partition: &TopicPartition) -> Result<bool, StorageError> {
         let stray = self.take_out(partition, log_stray_dir_name(partition, random_id()), false)?;
+        self.forget_cleaned(stray.iter());
         self.sync_parents(stray.iter())?;
         Ok(stray.is_some())
     }
@@ -307,6 +318,7 @@ impl LogManager {
     ) -> Result<Option<Arc<UnifiedLog>>, StorageError> {
         let _guard = self.creation_or_deletion.lock();
         let Some(log) = self.logs.write().current.remove(partition) else { return Ok(None) };
+        self.abort_cleaning(partition);
         log.rename_dir_unsynced(&name, true)?;
         tracing::info!(%partition, dir = %log.dir().display(), "log is taken out");
         if delete {
@@ -321,6 +333,9 @@ impl LogManager {
     /// Closes all logs in order and leaves the marker of a clean shutdown, in each directory that works.
     /// `broker_epoch` is -1 if unknown.
     pub fn shutdown(&self, broker_epoch: i64) {
+        if let Some(cleaner) = self.cleaner.get() {
+            cleaner.shutdown();
+        }
         self.settle_new_logs();
         for dir in self.online_dirs() {
             if let Err(error) = self.shutdown_dir(&dir, broker_epoch) {
@@ -422,6 +437,9 @@ impl LogManager {
             if let Some(dir) = &dir {
                 dir.write_back.stop();
             }
+            if let Some(cleaner) = self.cleaner.get() {
+                cleaner.manager().handle_log_dir_failure(&path);
+            }
             let mut logs = self.logs.write();
             let Logs { current, future, doomed } = &mut *logs;
             for map in [current, future] {
@@ -444,6 +462,9 @@ impl LogManager {
 impl Drop for LogManager {
     fn drop(&mut self) {
         self.dirs.read().iter().for_each(|dir| dir.write_back.stop());
+        if let Some(cleaner) = self.cleaner.get() {
+            cleaner.stop();
+        }
     }
 }
 

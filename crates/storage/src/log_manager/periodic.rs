@@ -61,9 +61,12 @@ impl LogManager {
         self.failures.guard(dir.path(), || "cannot sync the volume".to_owned(), sync)
     }
 
-    /// `log.retention.check.interval.ms`: applies retention. Compacted logs are the cleaner's, but for
-    /// what lies before their start. Returns how many segments went.
+    /// `log.retention.check.interval.ms`: applies retention. Compacted logs are the cleaner's, if there is one.
+    /// Returns how many segments went.
     pub fn cleanup_logs(&self) -> usize {
+        if let Some(cleaner) = self.cleaner.get() {
+            return self.delete_old_segments_of_others(cleaner);
+        }
         let mut deleted = 0;
         for log in self.all_logs() {
             deleted += self.note(log.delete_old_segments()).unwrap_or(0);

@@ -1,4 +1,5 @@
 mod append;
+mod cleaning;
 mod read;
 mod recovery;
 mod timestamps;
@@ -228,7 +229,7 @@ impl LogSegment {
     pub(crate) fn create_files(&self) -> io::Result<()> {
         let state = self.state.lock();
         for kind in [LOG_FILE_SUFFIX, INDEX_FILE_SUFFIX, TIME_INDEX_FILE_SUFFIX] {
-            self.fs.open(&segment_file(&state.dir, self.base_offset, kind), OpenMode::Truncate)?;
+            self.fs.open(&state.path(self.base_offset, kind), OpenMode::Truncate)?;
         }
         Ok(())
     }

@@ -44,7 +44,8 @@ impl LogSegment {
     ) -> Result<Option<SegmentRead>, ScanError> {
         let Some((position, first_size)) = self.place_of(start_offset)? else { return Ok(None) };
         let max_size = if min_one_message { max_size.max(first_size) } else { max_size };
-        let available = max_position.map_or(0, |max| max.saturating_sub(position));
+        // A place found before a compaction or truncation may lie behind the end.
+        let available = max_position.map_or(0, |max| max.min(self.size()).saturating_sub(position));
         let len = usize::try_from(available).unwrap_or(usize::MAX).min(max_size);
         if len == 0 {
             let records = FileRecords::EMPTY;

@@ -1,6 +1,7 @@
 //! The log of one partition, as everybody above sees it.
 
 mod append;
+mod cleaning;
 mod maintenance;
 mod read;
 mod retention;
