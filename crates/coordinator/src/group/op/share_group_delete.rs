@@ -52,7 +52,9 @@ impl ShareGroupManager<'_> {
             }
         };
         let next = StatePartitions { deleting, ..Default::default() };
-        self.write_state_partitions(&mut decision, group.group_id(), &next);
+        if next != *known {
+            self.write_state_partitions(&mut decision, group.group_id(), &next);
+        }
         decision
     }
 }

@@ -113,8 +113,8 @@ impl ShareGroupManager<'_> {
     }
 
     fn deleted_topic(&self, topic: &DeleteStateResult) -> DeleteShareGroupOffsetsResponseTopic {
-        let codes = topic.partitions.iter().map(|result| ErrorCode::from_code(result.error_code));
-        let error = codes.into_iter().find(|error| !error.is_none()).unwrap_or(ErrorCode::None);
+        let mut codes = topic.partitions.iter().map(|result| ErrorCode::from_code(result.error_code));
+        let error = codes.find(|error| !error.is_none()).unwrap_or(ErrorCode::None);
         DeleteShareGroupOffsetsResponseTopic {
             topic_name: self.metadata.topic_by_id(topic.topic_id).map(|topic| topic.name).unwrap_or_default(),
             topic_id: topic.topic_id,

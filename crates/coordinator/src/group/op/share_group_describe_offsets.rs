@@ -70,7 +70,7 @@ impl ShareGroupManager<'_> {
             None => {
                 let group = group.existing().ok();
                 let initialized = group.and_then(|group| group.state_partitions());
-                for (topic_id, topic) in initialized.iter().flat_map(|known| &known.initialized) {
+                for (topic_id, topic) in initialized.into_iter().flat_map(|known| &known.initialized) {
                     let Some(known) = self.metadata.topic_by_id(*topic_id) else { continue };
                     partitions.insert(*topic_id, topic.partitions.clone());
                     described.topic_names.insert(*topic_id, known.name);
