@@ -45,13 +45,12 @@ impl PartitionOwners {
 
     /// Gives the partition to the member, if there is such a partition and nobody has it.
     pub(super) fn claim(&mut self, topic_id: Uuid, partition: i32, member: usize) -> bool {
-        match self.place(topic_id, partition) {
-            Some(owner @ None) => {
-                *owner = Some(member);
-                true
-            }
-            Some(Some(_)) | None => false,
+        let Some(owner) = self.place(topic_id, partition) else { return false };
+        let is_free = owner.is_none();
+        if is_free {
+            *owner = Some(member);
         }
+        is_free
     }
 
     /// Gives the partition to the member, whoever has it.
@@ -80,7 +79,7 @@ impl PartitionOwners {
                 }
             }
         }
-        member_ids.iter().map(|id| ByteString::clone(id)).zip(assignments).collect()
+        member_ids.iter().copied().cloned().zip(assignments).collect()
     }
 
     fn place(&mut self, topic_id: Uuid, partition: i32) -> Option<&mut Option<usize>> {

@@ -9,6 +9,7 @@ mod decision;
 mod group_spec;
 mod member_state;
 mod metadata_refresh;
+mod record_bytes;
 mod subscription;
 mod target_assignment;
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub use group_spec::{
 };
 pub use member_state::MemberState;
 pub use metadata_refresh::{METADATA_REFRESH_INTERVAL_MS, MetadataRefresh};
+pub(crate) use record_bytes::{KEY_VERSION, decode_value, encode_record};
 pub use subscription::{SubscribedTopics, SubscriptionCount, SubscriptionType};
 pub use target_assignment::{TargetAssignment, can_compute_next_target_assignment};
 pub use topic_hash::{group_hash, metadata_hash, topic_hash};

@@ -21,6 +21,10 @@ fn describe(t: &TestContext, request: &DescribeShareGroupOffsetsRequestGroup) ->
     t.manager().describe_share_group_offsets(t.lookup(&request.group_id), request)
 }
 
+fn pedidos(partition: i32) -> (ByteString, i32) {
+    (ByteString::from_static("pedidos"), partition)
+}
+
 /// The share coordinator's answer for `pedidos`: start offset, delivery complete count, error.
 fn summary(partitions: &[(i64, i32, ErrorCode)]) -> ReadShareGroupStateSummaryResponse {
     let result = |(partition, (start_offset, count, error)): (i32, &(i64, i32, ErrorCode))| PartitionResult {
@@ -47,8 +51,8 @@ fn lag_is_what_lies_between_without_what_is_done() {
     assert_eq!((read.topics.len(), read.topics[0].partitions.len()), (1, 3));
     let summary = summary(&[(10, 3, ErrorCode::None), (-1, -1, ErrorCode::None), (7, -1, ErrorCode::None)]);
     let to_list = described.partitions_to_list(&summary);
-    assert_eq!(to_list, BTreeSet::from([("pedidos".into(), 0)]));
-    let ends = BTreeMap::from([(("pedidos".into(), 0), Ok(20))]);
+    assert_eq!(to_list, BTreeSet::from([pedidos(0)]));
+    let ends = BTreeMap::from([(pedidos(0), Ok(20))]);
     let group = described.finish(&summary, &ends);
     assert_eq!((group.error_code, group.topics.len()), (0, 2));
     let told: Vec<_> =
@@ -76,7 +80,7 @@ fn what_a_leader_cannot_tell_is_its_error() {
     let t = TestContext::new();
     let described = describe(&t, &request(Some(&[("pedidos", &[0])])));
     let summary = summary(&[(10, 3, ErrorCode::None)]);
-    let ends = BTreeMap::from([(("pedidos".into(), 0), Err(ErrorCode::NotLeaderOrFollower))]);
+    let ends = BTreeMap::from([(pedidos(0), Err(ErrorCode::NotLeaderOrFollower))]);
     let group = described.finish(&summary, &ends);
     let partition = &group.topics[0].partitions[0];
     assert_eq!(ErrorCode::from_code(partition.error_code), ErrorCode::NotLeaderOrFollower);
