@@ -11,7 +11,15 @@ use super::{ShareCoordinatorConfig, StateBatch, combine};
 #[derive(Debug, Clone)]
 enum Op {
     Initialize { partition: i32, state_epoch: i32, start_offset: i64 },
-    Write { partition: i32, leader_epoch: i32, start_offset: i64, first: i64, len: i64, state: i8, count: i16 },
+    Write {
+        partition: i32,
+        leader_epoch: i32,
+        start_offset: i64,
+        first: i64,
+        len: i64,
+        state: i8,
+        count: i16,
+    },
     Read { partition: i32, leader_epoch: i32 },
     Delete { partition: i32 },
     Advance { ms: i64 },
@@ -100,7 +108,8 @@ proptest! {
         for op in ops {
             let before = t.states();
             let epochs = |t: &TestContext| -> BTreeMap<_, _> {
-                t.states().into_iter().map(|(key, state)| (key, (state.state_epoch, state.start_offset))).collect()
+                let states = t.states().into_iter();
+                states.map(|(key, state)| (key, (state.state_epoch, state.start_offset))).collect()
             };
             let epochs_before = epochs(&t);
             match op {

@@ -200,8 +200,7 @@ mod tests {
         assert!(matches!(unknown, Err(ShareStateRecordError::UnknownType(2))));
         let (key, _) = ShareStateRecord::tombstone(&key()).encode().unwrap();
         let newer = ShareStateRecord::decode(key.clone(), Some(Bytes::from_static(b"\0\x01")));
-        let is_newer = matches!(newer, Err(ShareStateRecordError::UnknownValueVersion { kind: 0, version: 1 }));
-        assert!(is_newer);
+        assert!(matches!(newer, Err(ShareStateRecordError::UnknownValueVersion { kind: 0, version: 1 })));
         let cut = ShareStateRecord::decode(key, Some(Bytes::from_static(b"\0\0\0")));
         assert!(matches!(cut, Err(ShareStateRecordError::Malformed(_))));
         assert!(ShareStateRecord::decode(Bytes::new(), None).is_err());

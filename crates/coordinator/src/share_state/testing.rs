@@ -3,73 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytestring::ByteString;
-use ottla_common::{ErrorCode, Uuid};
+use ottla_common::ErrorCode;
 use ottla_protocol::messages::{
-    initialize_share_group_state_request, read_share_group_state_request, write_share_group_state_request,
-    write_share_group_state_response,
+    initialize_share_group_state_request, read_share_group_state_request, read_share_group_state_response,
+    write_share_group_state_request, write_share_group_state_response,
 };
 
 use super::{
     ShareCoordinatorConfig, ShareCoordinatorShard, ShareGroupOffset, SharePartitionKey, ShareStateRecord,
     ShareStateResult,
 };
-use crate::metadata::{CoordinatorMetadata, CoordinatorTopic};
+use crate::group::modern::testing::{TestMetadata, topic_id};
 use crate::runtime::{CoordinatorContext, CoordinatorLoad, CoordinatorLog};
 
 pub(crate) const GROUP: &str = "cola";
-/// `pedidos`, of 3 partitions.
-pub(crate) const TOPIC: Uuid = Uuid::from_u128(7);
-
-/// Topics of a cluster, as many as a test wants.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct TestMetadata {
-    pub(crate) version: i64,
-    pub(crate) topics: BTreeMap<Uuid, CoordinatorTopic>,
-}
-
-impl TestMetadata {
-    pub(crate) fn with(mut self, id: Uuid, name: &'static str, num_partitions: i32) -> Self {
-        self.put(id, name, num_partitions);
-        self
-    }
-
-    pub(crate) fn put(&mut self, id: Uuid, name: &'static str, num_partitions: i32) {
-        self.version += 1;
-        self.topics.insert(id, CoordinatorTopic { id, name: ByteString::from_static(name), num_partitions });
-    }
-
-    pub(crate) fn remove(&mut self, id: Uuid) {
-        self.version += 1;
-        self.topics.remove(&id);
-    }
-}
-
-impl CoordinatorMetadata for TestMetadata {
-    fn version(&self) -> i64 {
-        self.version
-    }
-
-    fn topic(&self, name: &str) -> Option<CoordinatorTopic> {
-        let is_named = |topic: &&CoordinatorTopic| {
-            let topic_name: &str = &topic.name;
-            topic_name == name
-        };
-        self.topics.values().find(is_named).cloned()
-    }
-
-    fn topic_by_id(&self, id: Uuid) -> Option<CoordinatorTopic> {
-        self.topics.get(&id).cloned()
-    }
-
-    fn topic_names(&self) -> Box<dyn Iterator<Item = ByteString> + '_> {
-        Box::new(self.topics.values().map(|topic| topic.name.clone()))
-    }
-
-    fn partition_racks(&self, _id: Uuid, _partition: i32) -> Vec<ByteString> {
-        Vec::new()
-    }
-}
+pub(crate) const TOPIC: &str = "pedidos";
 
 #[derive(Debug, Default, Clone)]
 pub(crate) struct MemoryLog {
@@ -105,7 +53,7 @@ pub(crate) struct TestContext {
 }
 
 pub(crate) fn key(partition: i32) -> SharePartitionKey {
-    SharePartitionKey::new(&GROUP.into(), TOPIC, partition)
+    SharePartitionKey::new(&GROUP.into(), topic_id(0), partition)
 }
 
 pub(crate) fn write_batch(
@@ -142,7 +90,7 @@ impl TestContext {
     }
 
     pub(crate) fn with(config: ShareCoordinatorConfig) -> Self {
-        let metadata = TestMetadata::default().with(TOPIC, "pedidos", 3);
+        let metadata = TestMetadata::of(&[(TOPIC, 3)]);
         Self::on(Arc::new(config), metadata, MemoryLog::default(), 1_000_000)
     }
 
@@ -228,7 +176,7 @@ impl TestContext {
         &mut self,
         partition: i32,
         leader_epoch: i32,
-    ) -> ottla_protocol::messages::read_share_group_state_response::PartitionResult {
+    ) -> read_share_group_state_response::PartitionResult {
         let data =
             read_share_group_state_request::PartitionData { partition, leader_epoch, ..Default::default() };
         let result = self.context.shard().read_state(self.now_ms, &self.metadata, &key(partition), &data);

@@ -99,8 +99,10 @@ pub fn altered_offsets(
             let errors = initialize_errors(initialized);
             for topic in &mut response.responses {
                 for partition in &mut topic.partitions {
-                    let Some(error) = errors.get(&(topic.topic_id, partition.partition_index)) else { continue };
-                    if partition.error_code == ErrorCode::None.code() {
+                    let error = errors.get(&(topic.topic_id, partition.partition_index));
+                    if let Some(error) = error
+                        && partition.error_code == ErrorCode::None.code()
+                    {
                         (partition.error_code, partition.error_message) = error.clone();
                     }
                 }

@@ -35,7 +35,7 @@ pub enum ShareGroupError {
     #[error("The member's epoch is greater than the one known. The member must rejoin.")]
     GreaterMemberEpoch,
     /// The member is behind by more than one answer that may have got lost.
-    #[error("The member's epoch is smaller than the one known and than the one before. The member must rejoin.")]
+    #[error("The member's epoch is neither the one known nor the one before. The member must rejoin.")]
     SmallerMemberEpoch,
     /// The group has as many members as it may have.
     #[error("The share group has reached the largest number of members.")]

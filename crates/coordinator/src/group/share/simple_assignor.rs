@@ -3,8 +3,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use ottla_common::Uuid;
 
 use crate::group::modern::{
-    GroupAssignment, GroupSpec, MemberAssignment, PartitionAssignor, PartitionAssignorError, SubscriptionType,
-    num_partitions,
+    GroupAssignment, GroupSpec, MemberAssignment, MemberSpec, PartitionAssignor, PartitionAssignorError,
+    SubscriptionType, num_partitions,
 };
 use crate::metadata::CoordinatorMetadata;
 
@@ -30,7 +30,9 @@ impl PartitionAssignor for SimpleAssignor {
         let mut assignments: Vec<MemberAssignment> = vec![MemberAssignment::new(); group.members.len()];
         match group.subscription_type {
             SubscriptionType::Homogeneous => {
-                let Some(first) = group.members.values().next() else { return Ok(GroupAssignment::new()) };
+                let Some(first) = group.members.values().next() else {
+                    return Ok(GroupAssignment::new());
+                };
                 let targets = assignable(group, metadata, &first.subscribed_topic_ids)?;
                 let everybody: Vec<usize> = (0..assignments.len()).collect();
                 divide(group, &everybody, &targets, &mut assignments);
@@ -79,14 +81,9 @@ fn divide(
     targets: &BTreeSet<TopicPartition>,
     assignments: &mut [MemberAssignment],
 ) {
-    let members: Vec<_> = group.members.values().collect();
-    let held_by = |place: &usize| {
-        let assignment = members.get(*place).map(|member| &*member.assignment);
-        let partitions = assignment.into_iter().flatten();
-        let partitions = partitions.flat_map(|(topic_id, of)| of.iter().map(move |index| (*topic_id, *index)));
-        partitions.filter(|partition| targets.contains(partition)).collect()
-    };
-    let mut held: Vec<BTreeSet<TopicPartition>> = places.iter().map(held_by).collect();
+    let members: Vec<&MemberSpec> = group.members.values().collect();
+    let taking_part = places.iter().filter_map(|place| members.get(*place));
+    let mut held: Vec<_> = taking_part.map(|member| held_by(member, targets)).collect();
     balance(targets, &mut held);
     for (place, held) in places.iter().zip(held) {
         let Some(assignment) = assignments.get_mut(*place) else { continue };
@@ -94,6 +91,16 @@ fn divide(
             assignment.entry(topic_id).or_default().insert(partition);
         }
     }
+}
+
+/// What a member has of `targets`.
+fn held_by(member: &MemberSpec, targets: &BTreeSet<TopicPartition>) -> BTreeSet<TopicPartition> {
+    let mut held = BTreeSet::new();
+    for (topic_id, partitions) in member.assignment.iter() {
+        held.extend(partitions.iter().map(|partition| (*topic_id, *partition)));
+    }
+    held.retain(|partition| targets.contains(partition));
+    held
 }
 
 /// Moves partitions until every one of `targets` has its share of members, and every member its quota of
@@ -129,7 +136,8 @@ fn fill(
     holders: &mut BTreeMap<TopicPartition, BTreeSet<usize>>,
     held: &mut [BTreeSet<TopicPartition>],
 ) {
-    let mut unfilled: VecDeque<usize> = (0..held.len()).filter(|m| is_below_quota(quotas, held, *m)).collect();
+    let unfilled = (0..held.len()).filter(|member| is_below_quota(quotas, held, *member));
+    let mut unfilled: VecDeque<usize> = unfilled.collect();
     for (partition, holders) in holders {
         for _ in 0..unfilled.len() {
             if holders.len() >= sharing {

@@ -4,7 +4,6 @@ use bytestring::ByteString;
 use proptest::prelude::*;
 
 use super::*;
-use crate::group::modern::MemberSpec;
 use crate::group::modern::testing::{TestMetadata, topic_id};
 
 /// A group whose members read the topics of these numbers.
@@ -140,7 +139,11 @@ proptest! {
 }
 
 /// Every partition that somebody reads is read, by who reads its topic, and evenly so.
-fn check(group: &GroupSpec, assigned: &GroupAssignment, metadata: &TestMetadata) -> Result<(), TestCaseError> {
+fn check(
+    group: &GroupSpec,
+    assigned: &GroupAssignment,
+    metadata: &TestMetadata,
+) -> Result<(), TestCaseError> {
     let mut read: BTreeSet<TopicPartition> = BTreeSet::new();
     for (member_id, member) in &group.members {
         for topic_id in member.subscribed_topic_ids.iter() {

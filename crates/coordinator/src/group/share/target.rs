@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{ShareGroup, ShareGroupError, ShareGroupManager, ShareGroupMember, ShareGroupRecord, SimpleAssignor};
+use super::{
+    ShareGroup, ShareGroupError, ShareGroupManager, ShareGroupMember, ShareGroupRecord, SimpleAssignor,
+};
 use crate::group::modern::{
     GroupSpec, MemberAssignment, MemberSpec, MemberState, PartitionAssignor, SubscriptionType,
     TopicIdResolver, can_compute_next_target_assignment,

@@ -1,7 +1,8 @@
 use std::collections::BTreeSet;
 
-use ottla_common::{ErrorCode, Uuid};
+use ottla_common::ErrorCode;
 
+use crate::group::modern::testing::topic_id;
 use crate::share_state::ShareStateRecord;
 use crate::share_state::testing::{TOPIC, TestContext, write_batch, write_data};
 
@@ -48,9 +49,9 @@ fn a_deleted_topic_takes_its_states_with_it() {
     t.initialize(0, 1, 0);
     t.initialize(2, 1, 0);
     t.write(2, &write_data(0, vec![write_batch(0, 9, 2, 1)]));
-    let other = t.shard().cleanup_deleted_topics(&BTreeSet::from([Uuid::from_u128(99)]));
+    let other = t.shard().cleanup_deleted_topics(&BTreeSet::from([topic_id(99)]));
     assert!(other.records.is_empty());
-    let result = t.shard().cleanup_deleted_topics(&BTreeSet::from([TOPIC]));
+    let result = t.shard().cleanup_deleted_topics(&BTreeSet::from([topic_id(0)]));
     t.execute(result);
     assert!(t.states().is_empty());
     assert!(t.restarted().states().is_empty());

@@ -54,7 +54,8 @@ fn enough_updates_make_a_snapshot() {
 fn the_start_offset_never_goes_back() {
     let mut t = initialized();
     t.write(0, &PartitionData { delivery_complete_count: 3, ..write_data(20, vec![]) });
-    let late = PartitionData { delivery_complete_count: 9, ..write_data(10, vec![write_batch(15, 24, 2, 1)]) };
+    let batches = vec![write_batch(15, 24, 2, 1)];
+    let late = PartitionData { delivery_complete_count: 9, ..write_data(10, batches) };
     assert_eq!(code(&mut t, 0, &late), ErrorCode::None);
     let state = t.offset(0).unwrap();
     assert_eq!((state.start_offset, state.delivery_complete_count), (20, 3));
