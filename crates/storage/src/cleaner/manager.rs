@@ -298,7 +298,7 @@ impl Inner {
 }
 
 /// What the plan needs to know of a log. Only segments that may be dirty are looked into.
-fn facts(log: &UnifiedLog, first_dirty_offset: i64) -> io::Result<LogFacts> {
+pub(crate) fn facts(log: &UnifiedLog, first_dirty_offset: i64) -> io::Result<LogFacts> {
     let policy = CompactionPolicy::of(&log.config());
     let last_stable_offset = log.last_stable_offset();
     let segments = log.segments();

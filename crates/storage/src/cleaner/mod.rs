@@ -23,6 +23,8 @@ mod offset_map;
 mod plan;
 mod state;
 mod stats;
+#[cfg(test)]
+mod testing;
 mod throttle;
 mod transactions;
 

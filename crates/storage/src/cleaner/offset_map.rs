@@ -41,6 +41,7 @@ impl OffsetMap {
     }
 
     /// How many keys there are.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.entries
     }
