@@ -134,7 +134,7 @@ fn missing_internal_topics(
     subtopologies: &Subtopologies,
     metadata: &dyn CoordinatorMetadata,
 ) -> Result<Vec<CreatableTopic>, Refusal> {
-    let mut wanted = BTreeMap::new();
+    let mut wanted: BTreeMap<&ByteString, &ConfiguredInternalTopic> = BTreeMap::new();
     for subtopology in subtopologies.values() {
         let topics = subtopology.repartition_source_topics.iter().chain(&subtopology.state_changelog_topics);
         wanted.extend(topics);

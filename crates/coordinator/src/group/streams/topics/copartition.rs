@@ -35,7 +35,7 @@ impl RepartitionTopics {
     fn of(topology: &StreamsTopology) -> Self {
         let subtopologies = topology.subtopologies().values();
         let topics = subtopologies.flat_map(|subtopology| &subtopology.repartition_source_topics);
-        let named = |fixed: bool| {
+        let named = |fixed: bool| -> BTreeSet<ByteString> {
             let of = topics.clone().filter(|topic| (topic.partitions != 0) == fixed);
             of.map(|topic| topic.name.clone()).collect()
         };
@@ -59,9 +59,11 @@ fn enforce(
         false => same_count(&external)?,
         // Kafka looks at every topic whose count is fixed, of whatever co-partition group.
         true if !repartition.fixed.is_empty() => {
-            let fixed = repartition.fixed.iter();
-            let fixed = fixed.map(|topic| Ok((topic.clone(), count(counts, topic)?)));
-            same_count(&fixed.collect::<Result<_, Refusal>>()?)?
+            let mut fixed = BTreeMap::new();
+            for topic in &repartition.fixed {
+                fixed.insert(topic.clone(), count(counts, topic)?);
+            }
+            same_count(&fixed)?
         }
         true => own.values().copied().max().unwrap_or(0),
     };
