@@ -136,6 +136,11 @@ impl ProducerStateManager {
         self.known().is_none_or(|known| known.producers.is_empty() && known.unreplicated_txns.is_empty())
     }
 
+    /// Puts other settings in force.
+    pub fn update_config(&mut self, config: ProducerStateManagerConfig) {
+        self.config = config;
+    }
+
     fn known(&self) -> Option<&Known> {
         self.known.as_deref()
     }

@@ -8,6 +8,8 @@ mod retention;
 mod settle;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod transaction_test;
 mod write_back;
 
 use std::collections::BTreeSet;
@@ -649,6 +651,11 @@ impl UnifiedLog {
     /// How many producers are known.
     pub fn producer_id_count(&self) -> usize {
         self.state.lock().producers.active_producers().len()
+    }
+
+    /// Puts other settings of producers in force: they may change while the broker runs.
+    pub fn update_producer_state_config(&self, config: ProducerStateManagerConfig) {
+        self.state.lock().producers.update_config(config);
     }
 
     /// Forgets producers that wrote nothing for long.

@@ -1,3 +1,7 @@
+use ottla_protocol::messages::add_partitions_to_txn_request::{
+    AddPartitionsToTxnTopic, AddPartitionsToTxnTransaction,
+};
+
 use super::*;
 use crate::transaction::testing::{MemoryLog, NEW_END, OLD_END, TIMEOUT_MS, TX, TestContext};
 use crate::transaction::{MarkerOutcome, TransactionConfig, TransactionVersion};
@@ -40,18 +44,14 @@ fn all_that_are_late_are_aborted_at_once() {
         let mut request = t.init_request();
         request.transactional_id = Some(transactional_id.clone());
         let producer = t.init(5, &request);
-        let mut transaction = ottla_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTransaction {
+        let mut transaction = AddPartitionsToTxnTransaction {
             transactional_id,
             producer_id: producer.producer_id,
             producer_epoch: producer.producer_epoch,
             ..Default::default()
         };
         transaction.topics.push(
-            ottla_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic {
-                name: "pagos".into(),
-                partitions: vec![0],
-                ..Default::default()
-            },
+            AddPartitionsToTxnTopic { name: "pagos".into(), partitions: vec![0], ..Default::default() },
         );
         t.add(4, &transaction);
     }

@@ -25,7 +25,7 @@ fn everything() -> ListTransactionsRequest {
 #[test]
 fn all_of_them_or_those_that_pass_the_filters() {
     let mut t = three();
-    let both = [(TX.into(), "Ongoing".into()), ("vacia".into(), "Empty".into())];
+    let both: [(String, String); 2] = [(TX.into(), "Ongoing".into()), ("vacia".into(), "Empty".into())];
     assert_eq!(list(&t, &everything()), both);
     let of_state = |state: &'static str| ListTransactionsRequest {
         state_filters: vec![ByteString::from_static(state)],
