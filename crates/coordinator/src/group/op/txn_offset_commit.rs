@@ -6,10 +6,7 @@
 //!
 //! The records are to be appended as the producer's, after the transaction coordinator confirmed that
 //! the partition of `__consumer_offsets` is part of the transaction (KIP-890). Until its marker comes
-//! they are pending: [`CoordinatorShard::replay_end_transaction_marker`] lets them take effect, or
-//! forgets them.
-//!
-//! [`CoordinatorShard::replay_end_transaction_marker`]: crate::runtime::CoordinatorShard::replay_end_transaction_marker
+//! they are pending: `replay_end_transaction_marker` lets them take effect, or forgets them.
 
 use bytestring::ByteString;
 use ottla_common::ErrorCode;

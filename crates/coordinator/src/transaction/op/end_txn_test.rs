@@ -227,15 +227,15 @@ proptest! {
     }
 }
 
+type Validate = fn(&TransactionMetadata, &EndTxnRequest) -> Result<Verdict, TransactionError>;
+
 #[test]
 fn an_end_without_markers_under_way_waits_for_the_same_and_refuses_the_other() {
     let mut metadata = TransactionMetadata::new("tx".into(), 7, 1, 0);
     for (state, committed) in [(State::PrepareCommit, true), (State::PrepareAbort, false)] {
         metadata.state = state;
-        for (epoch, validate) in [
-            (4, validate_end as fn(&TransactionMetadata, &EndTxnRequest) -> Result<Verdict, TransactionError>),
-            (5, validate_end_with_bump),
-        ] {
+        let validations: [(i16, Validate); 2] = [(4, validate_end), (5, validate_end_with_bump)];
+        for (epoch, validate) in validations {
             metadata.producer_epoch = epoch;
             let request = |committed| EndTxnRequest {
                 producer_id: 7,
