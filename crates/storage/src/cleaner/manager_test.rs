@@ -89,7 +89,7 @@ fn the_dirtiest_log_comes_first_and_clean_ones_are_left_alone() {
     assert!(broker.cleaner.run_once());
     assert_eq!(broker.checkpoints("/a"), [(partition(0), 4)].into());
     assert!(!broker.cleaner.run_once(), "nothing is dirty");
-    // Now a third of the one is dirty, and all of the other.
+    // Now half of the one is dirty, and all of the other.
     write(&a, 1);
     write(&b, 2);
     assert!(broker.cleaner.run_once());
