@@ -21,7 +21,8 @@ use super::{
     GroupCoordinatorConfig, GroupCoordinatorShard, GroupRecord, GroupReply, GroupResult, RequestContext,
 };
 use crate::runtime::{
-    CoordinatorContext, CoordinatorLoad, CoordinatorLog, CoordinatorShard, Output, Token, TransactionResult,
+    CoordinatorContext, CoordinatorLoad, CoordinatorLog, CoordinatorShard, EndTransaction, Output, Token,
+    TransactionResult, TransactionalProducer,
 };
 
 pub(crate) const SESSION_TIMEOUT_MS: i32 = 10_000;
@@ -49,7 +50,12 @@ pub(crate) struct MemoryLog {
 }
 
 impl CoordinatorLog<GroupRecord> for MemoryLog {
-    fn append(&mut self, _now_ms: i64, records: &[GroupRecord]) -> Result<i64, ErrorCode> {
+    fn append(
+        &mut self,
+        _now_ms: i64,
+        records: &[GroupRecord],
+        producer: Option<TransactionalProducer>,
+    ) -> Result<i64, ErrorCode> {
         if let Some(error) = self.refuse {
             return Err(error);
         }
@@ -63,12 +69,25 @@ impl CoordinatorLog<GroupRecord> for MemoryLog {
             let (key, value) = record.encode().unwrap();
             let read = GroupRecord::decode(key, value).unwrap();
             assert_eq!(&read, record);
-            self.entries.push(Entry::Record(-1, read));
+            let producer_id = producer.map_or(-1, |producer| producer.producer_id);
+            self.entries.push(Entry::Record(producer_id, read));
         }
         if !self.hold {
             self.high_watermark = self.entries.len() as i64;
         }
         Ok(base)
+    }
+
+    fn append_end_transaction(&mut self, _now_ms: i64, end: &EndTransaction) -> Result<i64, ErrorCode> {
+        if let Some(error) = self.refuse {
+            return Err(error);
+        }
+        let offset = self.entries.len() as i64;
+        self.entries.push(Entry::Marker(end.producer.producer_id, end.result));
+        if !self.hold {
+            self.high_watermark = self.entries.len() as i64;
+        }
+        Ok(offset)
     }
 
     fn high_watermark(&self) -> i64 {

@@ -3,12 +3,24 @@ use std::collections::VecDeque;
 use ottla_common::ErrorCode;
 use ottla_server_common::Timeline;
 
-use super::{CoordinatorResult, CoordinatorShard, CoordinatorTimers, Token, TransactionResult};
+use super::{
+    CoordinatorResult, CoordinatorShard, CoordinatorTimers, EndTransaction, Token, TransactionResult,
+    TransactionalProducer,
+};
 
 /// The log that a coordinator's records go to.
 pub trait CoordinatorLog<R> {
-    /// Appends the records as one batch and gives the offset of the first of them.
-    fn append(&mut self, now_ms: i64, records: &[R]) -> Result<i64, ErrorCode>;
+    /// Appends the records as one batch, transactional if they are a producer's, and gives the offset of the first
+    /// of them.
+    fn append(
+        &mut self,
+        now_ms: i64,
+        records: &[R],
+        producer: Option<TransactionalProducer>,
+    ) -> Result<i64, ErrorCode>;
+
+    /// Appends the marker of a transaction's end and gives its offset.
+    fn append_end_transaction(&mut self, now_ms: i64, end: &EndTransaction) -> Result<i64, ErrorCode>;
 
     /// The offset below which everything is committed.
     fn high_watermark(&self) -> i64;
@@ -21,6 +33,14 @@ pub enum Output<R, E> {
     Reply(Token, R),
     /// The operation that brought this event is committed, or failed.
     Complete(E, Result<(), ErrorCode>),
+}
+
+/// How a decision's records are appended.
+#[derive(Debug, Clone, Copy)]
+struct Batch {
+    producer: Option<TransactionalProducer>,
+    replay: bool,
+    atomic: bool,
 }
 
 #[derive(Debug)]
@@ -80,7 +100,7 @@ impl<S: CoordinatorShard, E> CoordinatorContext<S, E> {
         event: Option<E>,
         log: &mut impl CoordinatorLog<S::Record>,
     ) {
-        let CoordinatorResult { records, timers, changes, replies, then, replay, atomic, response: () } =
+        let CoordinatorResult { records, timers, changes, replies, then, replay, atomic, producer, response: () } =
             result;
         for change in changes {
             self.timeline.latest_mut().apply(change);
@@ -89,7 +109,8 @@ impl<S: CoordinatorShard, E> CoordinatorContext<S, E> {
             self.timers.change(timer);
         }
         self.outputs.extend(replies.into_iter().map(|(token, reply)| Output::Reply(token, reply)));
-        if let Err(error) = self.append(now_ms, &records, replay, atomic, log) {
+        let batch = Batch { producer, replay, atomic };
+        if let Err(error) = self.append(now_ms, &records, batch, log) {
             let refused = Deferred { offset: self.last_written, deadline_ms: now_ms, then, event };
             self.settle(now_ms, refused, Err(error), log);
             return;
@@ -98,6 +119,30 @@ impl<S: CoordinatorShard, E> CoordinatorContext<S, E> {
             let deadline_ms = now_ms.saturating_add(self.write_timeout_ms);
             self.deferred.push_back(Deferred { offset: self.last_written, deadline_ms, then, event });
         }
+        self.commit(now_ms, log);
+    }
+
+    /// A transaction that appended to this partition ended. `event` comes back once the marker is committed.
+    pub fn complete_transaction(
+        &mut self,
+        now_ms: i64,
+        end: &EndTransaction,
+        event: E,
+        log: &mut impl CoordinatorLog<S::Record>,
+    ) {
+        let offset = match log.append_end_transaction(now_ms, end) {
+            Ok(offset) => offset,
+            Err(error) => {
+                self.outputs.push(Output::Complete(event, Err(error)));
+                return;
+            }
+        };
+        assert!(offset > self.last_written, "COORDINATOR-LOG-MONOTONIC: {offset}");
+        self.timeline.latest_mut().replay_end_transaction_marker(end.producer.producer_id, end.result);
+        self.last_written = offset;
+        self.timeline.snapshot(offset);
+        let deadline_ms = now_ms.saturating_add(self.write_timeout_ms);
+        self.deferred.push_back(Deferred { offset, deadline_ms, then: None, event: Some(event) });
         self.commit(now_ms, log);
     }
 
@@ -145,26 +190,26 @@ impl<S: CoordinatorShard, E> CoordinatorContext<S, E> {
         &mut self,
         now_ms: i64,
         records: &[S::Record],
-        replay: bool,
-        atomic: bool,
+        batch: Batch,
         log: &mut impl CoordinatorLog<S::Record>,
     ) -> Result<(), ErrorCode> {
         if records.is_empty() {
             return Ok(());
         }
-        let base_offset = match log.append(now_ms, records) {
+        let base_offset = match log.append(now_ms, records, batch.producer) {
             Ok(base_offset) => base_offset,
-            Err(error) if !atomic && records.len() > 1 && is_too_large(error) => {
+            Err(error) if !batch.atomic && records.len() > 1 && is_too_large(error) => {
                 let (first, second) = records.split_at(records.len() / 2);
-                self.append(now_ms, first, replay, atomic, log)?;
-                return self.append(now_ms, second, replay, atomic, log);
+                self.append(now_ms, first, batch, log)?;
+                return self.append(now_ms, second, batch, log);
             }
             Err(error) => return Err(error),
         };
         assert!(base_offset > self.last_written, "COORDINATOR-LOG-MONOTONIC: {base_offset}");
+        let producer_id = batch.producer.map_or(NO_PRODUCER_ID, |producer| producer.producer_id);
         for (offset, record) in (base_offset..).zip(records) {
-            if replay {
-                self.timeline.latest_mut().replay(offset, NO_PRODUCER_ID, record);
+            if batch.replay {
+                self.timeline.latest_mut().replay(offset, producer_id, record);
             }
             self.last_written = offset;
         }

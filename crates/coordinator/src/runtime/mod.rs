@@ -27,6 +27,28 @@ pub enum TransactionResult {
     Abort,
 }
 
+/// Who a transactional append is done for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TransactionalProducer {
+    /// Its id.
+    pub producer_id: i64,
+    /// Its epoch.
+    pub producer_epoch: i16,
+}
+
+/// The end of a transaction, as the transaction coordinator tells it to a partition that took part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndTransaction {
+    /// Whose transaction it was.
+    pub producer: TransactionalProducer,
+    /// The epoch of the transaction coordinator that ends it.
+    pub coordinator_epoch: i32,
+    /// How it ended.
+    pub result: TransactionResult,
+    /// The `transaction.version` that the transaction was run with (KIP-890).
+    pub transaction_version: i16,
+}
+
 /// The state machine of one partition of a coordinator's topic.
 ///
 /// Cloning must be cheap: the states at uncommitted offsets are kept as clones.
@@ -90,6 +112,8 @@ pub struct CoordinatorResult<T, S: CoordinatorShard> {
     pub replay: bool,
     /// Whether the records must share a batch; otherwise they may be split over several.
     pub atomic: bool,
+    /// Whose transaction the records belong to, if they belong to one: they take effect when it is committed.
+    pub producer: Option<TransactionalProducer>,
 }
 
 impl<T, S: CoordinatorShard> CoordinatorResult<T, S> {
@@ -104,6 +128,7 @@ impl<T, S: CoordinatorShard> CoordinatorResult<T, S> {
             then: None,
             replay: true,
             atomic: true,
+            producer: None,
         }
     }
 
@@ -114,10 +139,9 @@ impl<T, S: CoordinatorShard> CoordinatorResult<T, S> {
 
     /// The same decision with another response, and the response it had.
     pub fn split_response(self) -> (CoordinatorResult<(), S>, T) {
-        let Self { records, response, timers, changes, replies, then, replay, atomic } = self;
-        (
-            CoordinatorResult { records, response: (), timers, changes, replies, then, replay, atomic },
-            response,
-        )
+        let Self { records, response, timers, changes, replies, then, replay, atomic, producer } = self;
+        let rest =
+            CoordinatorResult { records, response: (), timers, changes, replies, then, replay, atomic, producer };
+        (rest, response)
     }
 }

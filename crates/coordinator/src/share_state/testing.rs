@@ -14,7 +14,9 @@ use super::{
     ShareStateResult,
 };
 use crate::group::modern::testing::{TestMetadata, topic_id};
-use crate::runtime::{CoordinatorContext, CoordinatorLoad, CoordinatorLog};
+use crate::runtime::{
+    CoordinatorContext, CoordinatorLoad, CoordinatorLog, EndTransaction, TransactionalProducer,
+};
 
 pub(crate) const GROUP: &str = "cola";
 pub(crate) const TOPIC: &str = "pedidos";
@@ -27,7 +29,12 @@ pub(crate) struct MemoryLog {
 }
 
 impl CoordinatorLog<ShareStateRecord> for MemoryLog {
-    fn append(&mut self, _now_ms: i64, records: &[ShareStateRecord]) -> Result<i64, ErrorCode> {
+    fn append(
+        &mut self,
+        _now_ms: i64,
+        records: &[ShareStateRecord],
+        _producer: Option<TransactionalProducer>,
+    ) -> Result<i64, ErrorCode> {
         let base = self.high_watermark();
         for record in records {
             // What cannot be written and read again is no record.
@@ -37,6 +44,10 @@ impl CoordinatorLog<ShareStateRecord> for MemoryLog {
             self.records.push(read);
         }
         Ok(base)
+    }
+
+    fn append_end_transaction(&mut self, _now_ms: i64, _end: &EndTransaction) -> Result<i64, ErrorCode> {
+        Err(ErrorCode::UnknownServerError)
     }
 
     fn high_watermark(&self) -> i64 {

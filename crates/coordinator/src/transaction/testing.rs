@@ -19,7 +19,9 @@ use super::{
     TransactionEffect, TransactionMarkers, TransactionMetadata, TransactionRecord, TransactionState,
     TransactionVersion, append_error,
 };
-use crate::runtime::{CoordinatorContext, CoordinatorLoad, CoordinatorLog, Output};
+use crate::runtime::{
+    CoordinatorContext, CoordinatorLoad, CoordinatorLog, EndTransaction, Output, TransactionalProducer,
+};
 
 pub(super) const TX: &str = "pagos-tx";
 pub(super) const COORDINATOR_EPOCH: i32 = 9;
@@ -42,7 +44,12 @@ pub(super) struct MemoryLog {
 }
 
 impl CoordinatorLog<TransactionRecord> for MemoryLog {
-    fn append(&mut self, _now_ms: i64, records: &[TransactionRecord]) -> Result<i64, ErrorCode> {
+    fn append(
+        &mut self,
+        _now_ms: i64,
+        records: &[TransactionRecord],
+        _producer: Option<TransactionalProducer>,
+    ) -> Result<i64, ErrorCode> {
         if let Some(error) = self.refuse {
             return Err(error);
         }
@@ -58,6 +65,10 @@ impl CoordinatorLog<TransactionRecord> for MemoryLog {
             self.high_watermark = self.records.len() as i64;
         }
         Ok(base)
+    }
+
+    fn append_end_transaction(&mut self, _now_ms: i64, _end: &EndTransaction) -> Result<i64, ErrorCode> {
+        Err(ErrorCode::UnknownServerError)
     }
 
     fn high_watermark(&self) -> i64 {

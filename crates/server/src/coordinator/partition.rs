@@ -11,7 +11,9 @@ use ottla_common::{ErrorCode, TopicPartition};
 use ottla_coordinator::group::{
     GroupCoordinatorConfig, GroupCoordinatorShard, GroupRecord, GroupReply, GroupResult,
 };
-use ottla_coordinator::runtime::{CoordinatorContext, CoordinatorLog, Output, Token};
+use ottla_coordinator::runtime::{
+    CoordinatorContext, CoordinatorLog, EndTransaction, Output, Token, TransactionalProducer,
+};
 use ottla_record::{Compression, MemoryRecords, SimpleRecord};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tracing::{error, info};
@@ -89,7 +91,12 @@ impl LedPartition {
 }
 
 impl CoordinatorLog<GroupRecord> for LedPartition {
-    fn append(&mut self, now_ms: i64, records: &[GroupRecord]) -> Result<i64, ErrorCode> {
+    fn append(
+        &mut self,
+        now_ms: i64,
+        records: &[GroupRecord],
+        _producer: Option<TransactionalProducer>,
+    ) -> Result<i64, ErrorCode> {
         let mut simple = Vec::with_capacity(records.len());
         for record in records {
             let (key, value) = record.encode().map_err(|_| ErrorCode::UnknownServerError)?;
@@ -98,6 +105,10 @@ impl CoordinatorLog<GroupRecord> for LedPartition {
         let batch = MemoryRecords::with_records(self.compression, &simple)
             .map_err(|_| ErrorCode::RecordListTooLarge)?;
         self.log.append(&self.partition, self.leader_epoch, batch.into_bytes())
+    }
+
+    fn append_end_transaction(&mut self, _now_ms: i64, _end: &EndTransaction) -> Result<i64, ErrorCode> {
+        Err(ErrorCode::UnknownServerError)
     }
 
     fn high_watermark(&self) -> i64 {
