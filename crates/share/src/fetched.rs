@@ -137,7 +137,8 @@ mod tests {
     }
 
     fn of_producer(base_offset: i64, last_offset: i64, producer_id: i64) -> FetchedBatch {
-        FetchedBatch { producer_id: Some(producer_id), transactional: true, ..batch(base_offset, last_offset) }
+        let producer_id = Some(producer_id);
+        FetchedBatch { producer_id, transactional: true, ..batch(base_offset, last_offset) }
     }
 
     fn marker(offset: i64, producer_id: i64) -> FetchedBatch {

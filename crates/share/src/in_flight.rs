@@ -160,6 +160,7 @@ impl InFlightBatch {
         &mut self.runs
     }
 
+    #[cfg(test)]
     pub(crate) fn first_offset(&self) -> i64 {
         self.runs.first().map_or(0, |run| run.first_offset)
     }

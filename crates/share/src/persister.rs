@@ -197,9 +197,19 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_and_a_write_is_spelled() {
-        let read = ReadBatch { first_offset: 3, last_offset: 5, delivery_state: 2, delivery_count: 1, ..Default::default() };
-        let result =
-            PartitionResult { state_epoch: 7, start_offset: 3, state_batches: vec![read], ..Default::default() };
+        let read = ReadBatch {
+            first_offset: 3,
+            last_offset: 5,
+            delivery_state: 2,
+            delivery_count: 1,
+            ..Default::default()
+        };
+        let result = PartitionResult {
+            state_epoch: 7,
+            start_offset: 3,
+            state_batches: vec![read],
+            ..Default::default()
+        };
         let state = ReadState::from_response(&result).unwrap();
         assert_eq!((state.state_epoch, state.start_offset), (7, 3));
         assert_eq!(state.batches, [batch(3, 5, RecordState::Acknowledged, 1)]);

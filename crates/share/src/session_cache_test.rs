@@ -105,7 +105,8 @@ fn share_session_limit_reached() {
     t.key = key("g", "n");
     t.fetches(0, &[0], &[]);
     t.key = key("g", "o");
-    assert_eq!(t.fetch(0, &[0], &[]).map_err(ShareSessionError::code), Err(ErrorCode::ShareSessionLimitReached));
+    let error = t.fetch(0, &[0], &[]).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::ShareSessionLimitReached);
     t.key = key("g", "n");
     assert_eq!(t.fetches(0, &[1], &[]), [1], "a session may begin anew");
 }

@@ -19,7 +19,8 @@ fn rejected_records_go_to_the_queue_before_they_are_archived() {
     let range = DeadLetterRange { first_offset: 0, last_offset: 4, delivery_count: 1, cause: ClientReject };
     assert_eq!(t.dead_letters(), [range]);
     let writes = t.written(Ok(()));
-    assert_eq!((&writes[0].batches[..], writes[0].delivery_complete_count), (&[state(0, 4, Archived, 1)][..], 5));
+    assert_eq!(writes[0].batches, [state(0, 4, Archived, 1)]);
+    assert_eq!(writes[0].delivery_complete_count, 5);
     assert_eq!(t.offsets(), (5, 9));
 }
 

@@ -40,7 +40,11 @@ pub(super) enum Outcome {
 
 impl GiveUpRules {
     /// The state that records get, and why they go to the dead-letter queue, if they do.
-    pub(super) fn apply(self, outcome: Outcome, delivery_count: i16) -> (RecordState, Option<DeadLetterCause>) {
+    pub(super) fn apply(
+        self,
+        outcome: Outcome,
+        delivery_count: i16,
+    ) -> (RecordState, Option<DeadLetterCause>) {
         let exceeded = i32::from(delivery_count) >= self.delivery_count_limit;
         match outcome {
             Outcome::Accepted => (RecordState::Acknowledged, None),
