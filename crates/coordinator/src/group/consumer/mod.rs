@@ -24,6 +24,8 @@ mod record;
 mod record_of;
 mod regular_expression;
 mod replay;
+#[cfg(test)]
+mod property_test;
 mod result;
 mod target;
 #[cfg(test)]

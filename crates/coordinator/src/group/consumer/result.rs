@@ -42,7 +42,7 @@ pub enum Conversion {
     /// A classic group becomes the consumer group that the records tell of: its tombstone goes in front
     /// of them, and they are replayed.
     FromClassic,
-    /// The consumer group, whose tombstones the records are, becomes a classic group: the records of
+    /// The consumer group, whose tombstones end the records, becomes a classic group: the records of
     /// this result go behind them, and nothing is replayed, the change in this result being the effect.
     ToClassic(Box<GroupResult<()>>),
 }

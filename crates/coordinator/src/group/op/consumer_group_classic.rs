@@ -28,7 +28,7 @@ use crate::group::modern::MemberState;
 use crate::metadata::CoordinatorMetadata;
 
 /// A classic member asks what it has. The answer is to be held back until what it tells of is committed.
-pub fn consumer_group_sync(
+pub(crate) fn consumer_group_sync(
     context: &ConsumerGroupContext<'_>,
     group: &ConsumerGroup,
     request: &SyncGroupRequest,
@@ -56,7 +56,7 @@ pub fn consumer_group_sync(
 
 /// A classic member says that it is alive, and hears whether it is to join again: to catch up with the
 /// target assignment, to give something up, or to get what others have given up by now.
-pub fn consumer_group_classic_heartbeat(
+pub(crate) fn consumer_group_classic_heartbeat(
     context: &ConsumerGroupContext<'_>,
     group: &ConsumerGroup,
     request: &HeartbeatRequest,
@@ -82,7 +82,7 @@ pub fn consumer_group_classic_heartbeat(
 }
 
 /// Members leave, or an administrator shows some the door: whatever protocol they speak.
-pub fn consumer_group_leave(
+pub(crate) fn consumer_group_leave(
     context: &ConsumerGroupContext<'_>,
     group: &ConsumerGroup,
     request: &LeaveGroupRequest,
@@ -119,7 +119,10 @@ fn leaving_member<'g>(
             .static_member(instance_id)
             .map(|member| &**member)
             .ok_or_else(|| ConsumerGroupError::UnknownInstanceId(instance_id.clone())),
-        instance_id => Ok(group.validated_member(&identity.member_id, instance_id.as_ref())?),
+        instance_id => {
+            let member = group.validated_member(&identity.member_id, instance_id.as_ref())?;
+            Ok(member)
+        }
     }
 }
 

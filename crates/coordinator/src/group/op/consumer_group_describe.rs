@@ -22,7 +22,7 @@ const CLASSIC_MEMBER: i8 = 0;
 const CONSUMER_MEMBER: i8 = 1;
 
 /// What there is to know about a consumer group. To be asked of the committed state.
-pub fn consumer_group_describe(
+pub(crate) fn consumer_group_describe(
     config: &ConsumerGroupConfig,
     metadata: &dyn CoordinatorMetadata,
     group_id: &ByteString,

@@ -28,7 +28,7 @@ const NOT_GIVEN: i32 = -1;
 
 /// A member joins, says that it is alive, tells what it reads and has, or leaves. `uuid` is random: the
 /// id of a member that brings none, which version 0 lets it do.
-pub fn consumer_group_heartbeat(
+pub(crate) fn consumer_group_heartbeat(
     context: &ConsumerGroupContext<'_>,
     request_context: &RequestContext,
     existing: ExistingGroup<'_>,

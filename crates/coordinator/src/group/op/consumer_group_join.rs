@@ -36,7 +36,7 @@ const NOT_GIVEN: i32 = -1;
 /// A classic member joins a consumer group, or joins it again: which is how it hears of its epoch, says
 /// what it has, and gives up what it is to give up. The answer is to be held back until the records
 /// are committed, also when there are none. `uuid` is random: a new member's id.
-pub fn consumer_group_join(
+pub(crate) fn consumer_group_join(
     context: &ConsumerGroupContext<'_>,
     request_context: &RequestContext,
     group: &ConsumerGroup,
@@ -244,4 +244,4 @@ fn classic_protocol(protocol: &JoinGroupRequestProtocol) -> ClassicProtocol {
 
 #[cfg(test)]
 #[path = "consumer_group_join_test.rs"]
-mod tests;
+pub(in crate::group::op) mod tests;

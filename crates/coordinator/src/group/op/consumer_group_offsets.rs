@@ -20,22 +20,22 @@ const NO_EPOCH: i32 = -1;
 
 /// Who commits offsets.
 #[derive(Debug, Clone, Copy)]
-pub struct Committer<'a> {
+pub(crate) struct Committer<'a> {
     /// The member; empty for somebody who is none.
-    pub member_id: &'a ByteString,
+    pub(crate) member_id: &'a ByteString,
     /// Its instance id.
-    pub instance_id: Option<&'a ByteString>,
+    pub(crate) instance_id: Option<&'a ByteString>,
     /// Its epoch, or its generation; negative for somebody who is no member.
-    pub member_epoch: i32,
+    pub(crate) member_epoch: i32,
     /// Whether it is done in a transaction.
-    pub is_transactional: bool,
+    pub(crate) is_transactional: bool,
     /// The version of the request.
-    pub api_version: i16,
+    pub(crate) api_version: i16,
 }
 
 /// Tells which partitions somebody may commit offsets for.
 #[derive(Debug, Clone)]
-pub enum CommitPartitionValidator {
+pub(crate) enum CommitPartitionValidator {
     /// All of them.
     All,
     /// Those that the member has had since this epoch or an earlier one (KIP-1251): it has moved on,
@@ -50,7 +50,7 @@ pub enum CommitPartitionValidator {
 
 impl CommitPartitionValidator {
     /// Whether an offset for this partition may be committed. When it may not, nothing is.
-    pub fn validate(&self, topic_id: Uuid, partition: i32) -> Result<(), ConsumerGroupError> {
+    pub(crate) fn validate(&self, topic_id: Uuid, partition: i32) -> Result<(), ConsumerGroupError> {
         match self {
             Self::All => Ok(()),
             Self::AssignedBy { member, member_epoch } => {
@@ -65,7 +65,7 @@ impl CommitPartitionValidator {
 }
 
 /// Whether somebody may commit offsets, and for which partitions.
-pub fn validate_offset_commit(
+pub(crate) fn validate_offset_commit(
     group: &ConsumerGroup,
     committer: &Committer<'_>,
 ) -> Result<CommitPartitionValidator, ConsumerGroupError> {
@@ -96,7 +96,7 @@ pub fn validate_offset_commit(
 }
 
 /// Whether somebody may fetch offsets. To be asked of the committed state.
-pub fn validate_offset_fetch(
+pub(crate) fn validate_offset_fetch(
     group: &ConsumerGroup,
     member_id: Option<&ByteString>,
     member_epoch: i32,
@@ -113,12 +113,12 @@ pub fn validate_offset_fetch(
 }
 
 /// Whether the group may be deleted.
-pub fn validate_delete_group(group: &ConsumerGroup) -> Result<(), ConsumerGroupError> {
+pub(crate) fn validate_delete_group(group: &ConsumerGroup) -> Result<(), ConsumerGroupError> {
     if group.is_empty() { Ok(()) } else { Err(ConsumerGroupError::NonEmptyGroup) }
 }
 
 /// What a client is told when its TxnOffsetCommit of this version is refused.
-pub fn txn_offset_commit_error(error: &ConsumerGroupError, api_version: i16) -> ErrorCode {
+pub(crate) fn txn_offset_commit_error(error: &ConsumerGroupError, api_version: i16) -> ErrorCode {
     match error.code() {
         ErrorCode::StaleMemberEpoch if api_version < TXN_OFFSET_COMMIT_STALE_MEMBER_EPOCH_MIN_VERSION => {
             ErrorCode::IllegalGeneration

@@ -12,7 +12,7 @@ use crate::group::consumer::{
 
 /// Takes in the topics that expressions match, without those that the member may not describe. When
 /// they are others than before, the group gets another epoch.
-pub fn on_regular_expressions_resolved(
+pub(crate) fn on_regular_expressions_resolved(
     context: &ConsumerGroupContext<'_>,
     group: &ConsumerGroup,
     resolved: BTreeMap<ByteString, ResolvedRegularExpression>,

@@ -9,7 +9,7 @@ use crate::group::modern::MemberState;
 
 /// A timer of a member fired: the member goes. A timer of somebody who is gone, or of an epoch that the
 /// member has left in time, means nothing.
-pub fn on_consumer_group_timer(
+pub(crate) fn on_consumer_group_timer(
     context: &ConsumerGroupContext<'_>,
     group: &ConsumerGroup,
     event: &ConsumerGroupTimerEvent,
@@ -27,7 +27,7 @@ pub fn on_consumer_group_timer(
 }
 
 /// The group was found in the log: every member has another session's time to be heard of.
-pub fn on_consumer_group_loaded(
+pub(crate) fn on_consumer_group_loaded(
     context: &ConsumerGroupContext<'_>,
     group: &ConsumerGroup,
 ) -> ConsumerGroupResult<()> {
