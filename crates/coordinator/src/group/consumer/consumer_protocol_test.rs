@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::group::modern::testing::{TestMetadata, topic_id};
 
@@ -36,8 +38,9 @@ fn what_is_none_is_refused() {
 #[test]
 fn assignments_go_there_and_back() {
     let metadata = TestMetadata::of(&[("pagos", 3), ("envios", 3)]);
-    let assignment: MemberAssignment =
-        [(topic_id(0), [0, 2].into()), (topic_id(1), [1].into()), (topic_id(9), [0].into())].into();
+    let of = |partitions: &[i32]| -> BTreeSet<i32> { partitions.iter().copied().collect() };
+    let topics = [(topic_id(0), of(&[0, 2])), (topic_id(1), of(&[1])), (topic_id(9), of(&[0]))];
+    let assignment = MemberAssignment::from(topics);
     let bytes = encode_assignment(assignment.iter(), 1, &metadata).unwrap();
     assert_eq!(bytes[..2], [0, 1]);
     let read = decode_assignment(&bytes).unwrap();

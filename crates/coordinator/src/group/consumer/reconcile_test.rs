@@ -1,3 +1,5 @@
+use bytestring::ByteString;
+
 use super::*;
 use crate::group::consumer::record_of;
 use crate::group::modern::testing::{TestMetadata, topic_id};
@@ -59,6 +61,10 @@ impl Case {
     }
 }
 
+fn reads(topics: &[&str]) -> Arc<BTreeSet<ByteString>> {
+    Arc::new(topics.iter().map(|topic| ByteString::from(*topic)).collect())
+}
+
 fn put(group: &mut ConsumerGroup, member: &ConsumerGroupMember) {
     let group_id = group.group_id().clone();
     group.replay(&record_of::member(&group_id, member));
@@ -70,7 +76,7 @@ fn member(state: MemberState, assigned: &[(u128, &[i32])], revoking: &[(u128, &[
         member_epoch: 10,
         previous_member_epoch: 9,
         state,
-        subscribed_topic_names: Arc::new(["a".into(), "b".into()].into()),
+        subscribed_topic_names: reads(&["a", "b"]),
         assigned_partitions: epochs(assigned, 10),
         partitions_pending_revocation: epochs(revoking, 10),
         ..ConsumerGroupMember::new("m".into())
@@ -145,7 +151,7 @@ fn what_was_given_up_may_come_back() {
 #[test]
 fn what_is_not_read_any_more_goes_at_once() {
     let mut reads_a = member(MemberState::Stable, &[(0, &[1]), (1, &[1])], &[]);
-    reads_a.subscribed_topic_names = Arc::new(["a".into()].into());
+    reads_a.subscribed_topic_names = reads(&["a"]);
     reads_a.member_epoch = TARGET_EPOCH;
     let now = Case::new(reads_a.clone(), &[(0, &[1]), (1, &[1])]).take(true).unwrap();
     check(&now, (TARGET_EPOCH, TARGET_EPOCH), MemberState::UnrevokedPartitions);

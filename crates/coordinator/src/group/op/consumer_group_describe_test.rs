@@ -28,11 +28,11 @@ fn a_group_is_described_with_what_is_on_its_way() {
     assert_eq!(m1.subscribed_topic_names, ["pagos"]);
     assert_eq!(indexes(&m1.assignment), [("pagos", vec![0, 1])], "what it is to give up is still its own");
     assert_eq!(indexes(&m1.target_assignment), [("pagos", vec![0])]);
-    assert_eq!(indexes(&m2.assignment), []);
+    assert!(indexes(&m2.assignment).is_empty());
     assert_eq!(indexes(&m2.target_assignment), [("pagos", vec![1])]);
     assert_eq!(m1.target_assignment.topic_partitions[0].topic_id, topic_id(0));
     t.metadata.remove("pagos");
-    assert_eq!(indexes(&described(&t).members[0].assignment), [], "topics that are gone are left out");
+    assert!(indexes(&described(&t).members[0].assignment).is_empty(), "topics that are gone are left out");
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn a_new_coordinator_gives_everybody_a_sessions_time() {
     assert!(result.decision.records.is_empty());
     let mut deadlines: Vec<_> = Vec::new();
     for change in result.decision.timers {
-        let TimerChange::Schedule { key, deadline_ms, .. } = change else { panic!("{change:?}") };
+        let TimerChange::Schedule { key, deadline_ms, .. } = change else { panic!("only new timers") };
         deadlines.push((key, deadline_ms - t.now_ms));
     }
     deadlines.sort();
