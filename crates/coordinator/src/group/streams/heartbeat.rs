@@ -12,9 +12,7 @@ use super::config::StreamsGroupConfig;
 use super::context::{StreamsDecision, StreamsGroupContext, StreamsGroupTimer};
 use super::error::StreamsGroupError;
 use super::group::{StreamsGroup, StreamsGroupState};
-use super::heartbeat_response::{
-    StatusCode, missing_client_tags, partitions_by_user_endpoint, put_assignment, response_to,
-};
+use super::heartbeat_response::StatusCode;
 use super::heartbeat_validation::{JOIN_GROUP_MEMBER_EPOCH, owned_tasks, validate_tasks};
 use super::member::{StreamsGroupMember, StreamsMemberState};
 use super::next_assignment::NextAssignment;
@@ -66,7 +64,7 @@ pub(crate) struct Heartbeat<'a> {
     pub(super) group: &'a StreamsGroup,
     pub(super) owned: Option<TasksTuple>,
     pub(super) decision: StreamsDecision<()>,
-    status: Vec<Status>,
+    pub(super) status: Vec<Status>,
 }
 
 /// Towards what the member is to go.
@@ -145,11 +143,11 @@ impl<'a> Heartbeat<'a> {
     }
 
     /// A group that this heartbeat makes is known to nobody yet: nothing is remembered beside the log.
-    fn is_new_group(&self) -> bool {
+    pub(super) fn is_new_group(&self) -> bool {
         self.cx.group.is_none()
     }
 
-    fn remember(&mut self, change: SoftChange) {
+    pub(super) fn remember(&mut self, change: SoftChange) {
         if !self.is_new_group() {
             self.decision.changes.push(self.cx.change(self.group.group_id(), change));
         }
@@ -358,53 +356,6 @@ impl<'a> Heartbeat<'a> {
         self.decision.timers.push(timer.after(self.cx.now_ms, self.cx.config.session_timeout_ms));
         if self.request.shutdown_application {
             self.remember(SoftChange::ShutdownRequestedBy(owned(&self.request.member_id)));
-        }
-    }
-
-    fn response(
-        &mut self,
-        before: &StreamsGroupMember,
-        member: &StreamsGroupMember,
-        replaced: Option<&ByteString>,
-        configured: &ConfiguredTopology,
-    ) -> StreamsGroupHeartbeatResponse {
-        let mut response = response_to(member, self.cx.config);
-        let tasks_changed = before.assigned_tasks != member.assigned_tasks;
-        if self.is_joining() || tasks_changed {
-            put_assignment(&mut response, member);
-        }
-        let endpoint_changed = before.user_endpoint != member.user_endpoint;
-        let mut endpoint_epoch = self.cx.soft.endpoint_information_epoch;
-        if endpoint_changed || (tasks_changed && member.user_endpoint.is_some()) {
-            endpoint_epoch = endpoint_epoch.wrapping_add(1);
-            self.remember(SoftChange::EndpointInformationEpoch(endpoint_epoch));
-        }
-        if endpoint_epoch != self.request.endpoint_information_epoch {
-            let all = partitions_by_user_endpoint(self.cx, self.group, configured, member, replaced);
-            response.partitions_by_user_endpoint = Some(all);
-        }
-        if !self.is_new_group() {
-            response.endpoint_information_epoch = endpoint_epoch;
-        }
-        self.put_status(member, configured);
-        response.status = Some(std::mem::take(&mut self.status));
-        response
-    }
-
-    fn put_status(&mut self, member: &StreamsGroupMember, configured: &ConfiguredTopology) {
-        if let Some(problem) = &configured.problem {
-            self.status.push(problem.status.status(problem.detail.clone()));
-        }
-        let request = self.request;
-        let asks = request.shutdown_application.then_some(&request.member_id);
-        if let Some(who) = self.cx.soft.shutdown_requested_by.as_ref().or(asks) {
-            let detail = format!("member {who} failed and asked for the whole application to shut down");
-            self.status.push(StatusCode::ShutdownApplication.status(detail));
-        }
-        // Clients of version 0 fail on a status that they do not know.
-        if self.context.api_version >= 1 {
-            let tags = &self.cx.config.rack_aware_assignment_tags;
-            self.status.extend(missing_client_tags(tags, &member.client_tags));
         }
     }
 }

@@ -7,7 +7,9 @@ use ottla_protocol::messages::streams_group_heartbeat_response::{EndpointToParti
 use super::config::StreamsGroupConfig;
 use super::context::StreamsGroupContext;
 use super::group::StreamsGroup;
+use super::heartbeat::Heartbeat;
 use super::member::StreamsGroupMember;
+use super::soft_state::SoftChange;
 use super::tasks::{Tasks, list, without_epochs};
 use super::topics::{ConfiguredTopology, endpoint_to_partitions};
 
@@ -49,8 +51,58 @@ impl StatusCode {
     }
 }
 
+/// What a heartbeat is answered.
+impl Heartbeat<'_> {
+    pub(super) fn response(
+        &mut self,
+        before: &StreamsGroupMember,
+        member: &StreamsGroupMember,
+        replaced: Option<&ByteString>,
+        configured: &ConfiguredTopology,
+    ) -> StreamsGroupHeartbeatResponse {
+        let mut response = response_to(member, self.cx.config);
+        let tasks_changed = before.assigned_tasks != member.assigned_tasks;
+        if self.is_joining() || tasks_changed {
+            put_assignment(&mut response, member);
+        }
+        let endpoint_changed = before.user_endpoint != member.user_endpoint;
+        let mut endpoint_epoch = self.cx.soft.endpoint_information_epoch;
+        if endpoint_changed || (tasks_changed && member.user_endpoint.is_some()) {
+            endpoint_epoch = endpoint_epoch.wrapping_add(1);
+            self.remember(SoftChange::EndpointInformationEpoch(endpoint_epoch));
+        }
+        if endpoint_epoch != self.request.endpoint_information_epoch {
+            let all = partitions_by_user_endpoint(self.cx, self.group, configured, member, replaced);
+            response.partitions_by_user_endpoint = Some(all);
+        }
+        if !self.is_new_group() {
+            response.endpoint_information_epoch = endpoint_epoch;
+        }
+        self.put_status(member, configured);
+        response.status = Some(std::mem::take(&mut self.status));
+        response
+    }
+
+    fn put_status(&mut self, member: &StreamsGroupMember, configured: &ConfiguredTopology) {
+        if let Some(problem) = &configured.problem {
+            self.status.push(problem.status.status(problem.detail.clone()));
+        }
+        let request = self.request;
+        let asks = request.shutdown_application.then_some(&request.member_id);
+        if let Some(who) = self.cx.soft.shutdown_requested_by.as_ref().or(asks) {
+            let detail = format!("member {who} failed and asked for the whole application to shut down");
+            self.status.push(StatusCode::ShutdownApplication.status(detail));
+        }
+        // Clients of version 0 fail on a status that they do not know.
+        if self.context.api_version >= 1 {
+            let tags = &self.cx.config.rack_aware_assignment_tags;
+            self.status.extend(missing_client_tags(tags, &member.client_tags));
+        }
+    }
+}
+
 /// An answer without an assignment.
-pub(crate) fn response_to(
+fn response_to(
     member: &StreamsGroupMember,
     config: &StreamsGroupConfig,
 ) -> StreamsGroupHeartbeatResponse {
@@ -65,7 +117,7 @@ pub(crate) fn response_to(
 }
 
 /// Tells a member everything that it is to do.
-pub(crate) fn put_assignment(response: &mut StreamsGroupHeartbeatResponse, member: &StreamsGroupMember) {
+fn put_assignment(response: &mut StreamsGroupHeartbeatResponse, member: &StreamsGroupMember) {
     let tasks = |tasks: &Tasks| {
         list(tasks, |subtopology_id, partitions| TaskIds { subtopology_id, partitions, ..Default::default() })
     };
@@ -75,7 +127,7 @@ pub(crate) fn put_assignment(response: &mut StreamsGroupHeartbeatResponse, membe
 }
 
 /// What can be asked for where, in the whole group. `member` is as it will be, without `replaced`.
-pub(crate) fn partitions_by_user_endpoint(
+fn partitions_by_user_endpoint(
     cx: &StreamsGroupContext<'_>,
     group: &StreamsGroup,
     topology: &ConfiguredTopology,
@@ -88,7 +140,7 @@ pub(crate) fn partitions_by_user_endpoint(
     all.filter_map(|member| endpoint_to_partitions(member, topology, cx.metadata)).collect()
 }
 
-pub(crate) fn missing_client_tags(
+fn missing_client_tags(
     tags: &[ByteString],
     client_tags: &BTreeMap<ByteString, ByteString>,
 ) -> Option<Status> {
