@@ -33,3 +33,29 @@ pub trait CoordinatorMetadata: Debug + Send + Sync {
     /// The racks of the brokers that hold a replica of this partition, those without a rack left out.
     fn partition_racks(&self, id: Uuid, partition: i32) -> Vec<ByteString>;
 }
+
+/// A cluster without topics: what a shard knows before it is told.
+#[derive(Debug, Clone, Copy)]
+pub struct NoTopics;
+
+impl CoordinatorMetadata for NoTopics {
+    fn version(&self) -> i64 {
+        -1
+    }
+
+    fn topic(&self, _name: &str) -> Option<CoordinatorTopic> {
+        None
+    }
+
+    fn topic_by_id(&self, _id: Uuid) -> Option<CoordinatorTopic> {
+        None
+    }
+
+    fn topic_names(&self) -> Box<dyn Iterator<Item = ByteString> + '_> {
+        Box::new(std::iter::empty())
+    }
+
+    fn partition_racks(&self, _id: Uuid, _partition: i32) -> Vec<ByteString> {
+        Vec::new()
+    }
+}

@@ -1,5 +1,9 @@
+use super::consumer::ConsumerGroupConfig;
+use super::share::ShareGroupConfig;
+use super::streams::StreamsGroupCoordinatorConfig;
+
 /// What the group coordinator takes from the broker's configuration; the defaults are Kafka's.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct GroupCoordinatorConfig {
     /// `group.min.session.timeout.ms`
     pub classic_group_min_session_timeout_ms: i32,
@@ -19,9 +23,12 @@ pub struct GroupCoordinatorConfig {
     pub offsets_retention_check_interval_ms: i64,
     /// `offsets.commit.timeout.ms`: patience with the commit of an append.
     pub offset_commit_timeout_ms: i32,
-    /// `group.consumer.session.timeout.ms`: how long members of a group of a newer protocol, found in
-    /// the log, keep their group from being used in another way.
-    pub consumer_group_session_timeout_ms: i32,
+    /// `group.consumer.*`
+    pub consumer: ConsumerGroupConfig,
+    /// `group.share.*`
+    pub share: ShareGroupConfig,
+    /// `group.streams.*`
+    pub streams: StreamsGroupCoordinatorConfig,
 }
 
 impl Default for GroupCoordinatorConfig {
@@ -36,7 +43,9 @@ impl Default for GroupCoordinatorConfig {
             offsets_retention_ms: 7 * 24 * 60 * 60 * 1000,
             offsets_retention_check_interval_ms: 600_000,
             offset_commit_timeout_ms: 5_000,
-            consumer_group_session_timeout_ms: 45_000,
+            consumer: ConsumerGroupConfig::default(),
+            share: ShareGroupConfig::default(),
+            streams: StreamsGroupCoordinatorConfig::default(),
         }
     }
 }

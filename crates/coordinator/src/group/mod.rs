@@ -2,34 +2,45 @@
 //!
 //! One [`GroupCoordinatorShard`] is one partition of that topic. Operations live in `op`, one file
 //! each; [`classic`] is the state machine of groups that use JoinGroup, SyncGroup and Heartbeat.
-//! Groups of the newer protocols (KIP-848, KIP-932, KIP-1071) that Apache Kafka wrote into the log
-//! are kept as `foreign`: their records stay, and requests get the error that Kafka gives.
+//! [`consumer`], [`share`] and [`streams`] are those of the newer protocols (KIP-848, KIP-932, KIP-1071), which
+//! have [`modern`] in common. [`assignor`] decides which member of a consumer group gets what.
 
+mod any_group;
+pub mod assignor;
+mod change;
 pub mod classic;
 mod config;
+pub mod consumer;
 mod error;
-mod foreign;
+mod group_type;
 mod key;
+pub mod modern;
 mod offsets;
 mod op;
 #[cfg(test)]
 mod property_test;
 mod record;
+mod replay;
 mod shard;
+pub mod share;
+pub mod streams;
+mod surroundings;
 #[cfg(test)]
 mod testing;
+mod timer;
 
+pub use any_group::Group;
+pub use change::{GroupChange, GroupContinuation, GroupReply};
 pub use config::GroupCoordinatorConfig;
 pub use error::GroupError;
-pub use foreign::{ForeignGroup, GroupType};
+pub use group_type::GroupType;
 pub use key::{java_string_hash, partition_for};
 pub use offsets::OffsetAndMetadata;
-pub use op::{RequestContext, append_error};
+pub use op::*;
 pub use record::{GroupRecord, RecordError};
-pub use shard::{
-    Group, GroupChange, GroupContinuation, GroupCoordinatorShard, GroupReply, GroupResult, GroupTimerEvent,
-    GroupTimerKey,
-};
+pub use shard::{GroupCoordinatorShard, GroupResult};
+pub use surroundings::GroupOverrides;
+pub use timer::{GroupTimerEvent, GroupTimerKey};
 
 use bytestring::ByteString;
 

@@ -7,13 +7,13 @@ use ottla_protocol::records::group::{
 use ottla_protocol::{DecodeError, EncodeError, Message, Reader};
 use thiserror::Error;
 
+use super::consumer::ConsumerGroupRecord;
+use super::share::ShareGroupRecord;
+use super::streams::StreamsGroupRecord;
+
 const LEGACY_OFFSET_COMMIT: i16 = 0;
 const OFFSET_COMMIT: i16 = 1;
 const GROUP_METADATA: i16 = 2;
-/// The keys of the newer protocols' records: 3 to 23, without the numbers that were never given.
-const FOREIGN_KINDS: std::ops::RangeInclusive<i16> = 3..=23;
-const NEVER_GIVEN: [i16; 2] = [9, 18];
-
 /// Keys have no versions: their version is the number of their kind.
 const KEY_VERSION: i16 = 0;
 /// Kafka keeps to version 3, so that a broker older than 3.5 reads the record (KIP-915).
@@ -40,17 +40,12 @@ pub enum GroupRecord {
         /// The group as of its newest generation.
         value: Option<GroupMetadataValue>,
     },
-    /// A record of a consumer, share or streams group, in its own bytes.
-    Foreign {
-        /// The number of its kind.
-        kind: i16,
-        /// The group's id.
-        group: ByteString,
-        /// The record's key.
-        key: Bytes,
-        /// The record's value; `None` deletes it.
-        value: Option<Bytes>,
-    },
+    /// A record of a consumer group.
+    Consumer(ConsumerGroupRecord),
+    /// A record of a share group.
+    Share(ShareGroupRecord),
+    /// A record of a streams group.
+    Streams(StreamsGroupRecord),
 }
 
 /// Why bytes are no record of a group.
@@ -116,13 +111,15 @@ impl GroupRecord {
                 let value = value.as_ref().map(|value| prefixed(version, version, value));
                 Ok((prefixed(GROUP_METADATA, KEY_VERSION, key)?, value.transpose()?))
             }
-            Self::Foreign { key, value, .. } => Ok((key.clone(), value.clone())),
+            Self::Consumer(record) => record.encode(),
+            Self::Share(record) => record.encode(),
+            Self::Streams(record) => record.encode(),
         }
     }
 
     /// Reads a record of the log. A record without a key is malformed: the topic is compacted.
     pub fn decode(key: Bytes, value: Option<Bytes>) -> Result<Self, RecordError> {
-        let mut r = Reader::new(key.clone());
+        let mut r = Reader::new(key);
         let kind = r.i16()?;
         match kind {
             LEGACY_OFFSET_COMMIT => {
@@ -138,8 +135,14 @@ impl GroupRecord {
                 key: GroupMetadataKey::decode(&mut r, KEY_VERSION)?,
                 value: read_value(kind, value)?,
             }),
-            kind if FOREIGN_KINDS.contains(&kind) && !NEVER_GIVEN.contains(&kind) => {
-                Ok(Self::Foreign { kind, group: r.string(false)?, key, value })
+            kind if ConsumerGroupRecord::is_kind(kind) => {
+                ConsumerGroupRecord::decode(kind, &mut r, value).map(Self::Consumer)
+            }
+            kind if ShareGroupRecord::is_kind(kind) => {
+                ShareGroupRecord::decode(kind, &mut r, value).map(Self::Share)
+            }
+            kind if StreamsGroupRecord::is_kind(kind) => {
+                StreamsGroupRecord::decode(kind, &mut r, value).map(Self::Streams)
             }
             kind => Err(RecordError::UnknownType(kind)),
         }

@@ -4,17 +4,24 @@ use std::sync::Arc;
 use bytes::Bytes;
 use bytestring::ByteString;
 use ottla_common::ErrorCode;
-use ottla_protocol::messages::{JoinGroupResponse, SyncGroupResponse};
+use ottla_protocol::messages::JoinGroupResponse;
 use rpds::RedBlackTreeMapSync;
 
 use super::classic::rebalance::{Rebalance, heartbeat_timer, sync_error};
-use super::classic::{ClassicGroup, ClassicGroupMember, ClassicGroupState};
+use super::classic::{ClassicGroup, ClassicGroupState};
 use super::offsets::Offsets;
-use super::{ForeignGroup, GroupCoordinatorConfig, GroupRecord, GroupType, owned};
+use super::surroundings::Surroundings;
+use super::{
+    Group, GroupChange, GroupContinuation, GroupCoordinatorConfig, GroupRecord, GroupReply, GroupTimerEvent,
+    GroupTimerKey,
+};
 use crate::runtime::{CoordinatorResult, CoordinatorShard, TimerChange, Token, TransactionResult};
 
 /// What the group coordinator decides.
 pub type GroupResult<T> = CoordinatorResult<T, GroupCoordinatorShard>;
+
+/// How long a timer of a newer protocol's group waits when what it led to was refused.
+const RETRY_MS: i64 = 500;
 
 /// The groups and offsets of one partition of `__consumer_offsets`.
 #[derive(Debug, Clone)]
@@ -22,128 +29,18 @@ pub struct GroupCoordinatorShard {
     pub(super) config: Arc<GroupCoordinatorConfig>,
     pub(super) groups: RedBlackTreeMapSync<ByteString, Group>,
     pub(super) offsets: Offsets,
-}
-
-/// A group of whatever protocol.
-#[derive(Debug, Clone)]
-pub enum Group {
-    /// Of the classic protocol, or without members and with offsets only.
-    Classic(Arc<ClassicGroup>),
-    /// Of a newer protocol.
-    Foreign(ForeignGroup),
-}
-
-/// A change of a group that is not in the log.
-#[derive(Debug)]
-pub enum GroupChange {
-    /// The group is this now.
-    Put(Box<ClassicGroup>),
-    /// The group never was: its first record was refused.
-    Remove(ByteString),
-}
-
-/// The answer to a parked request.
-#[derive(Debug, Clone, PartialEq)]
-pub enum GroupReply {
-    /// To a JoinGroup.
-    Join(JoinGroupResponse),
-    /// To a SyncGroup.
-    Sync(SyncGroupResponse),
-}
-
-/// Names a timer.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum GroupTimerKey {
-    /// A member's session: group, member.
-    Heartbeat(ByteString, ByteString),
-    /// The end of joining.
-    Join(ByteString),
-    /// The end of waiting for SyncGroup requests.
-    Sync(ByteString),
-    /// The next look for offsets that expired.
-    Expiration,
-    /// The end of the sessions of members that speak a newer protocol.
-    ForeignSessions,
-}
-
-/// What a timer says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GroupTimerEvent {
-    /// A member was silent for too long.
-    ExpireMember {
-        /// The group.
-        group_id: ByteString,
-        /// The member.
-        member_id: ByteString,
-    },
-    /// The rebalance timeout is over.
-    CompleteJoin {
-        /// The group.
-        group_id: ByteString,
-    },
-    /// The delay of a group's first rebalance is over.
-    InitialRebalance {
-        /// The group.
-        group_id: ByteString,
-        /// How long the delay was.
-        delay_ms: i32,
-        /// How much longer it may be made.
-        remaining_ms: i32,
-    },
-    /// The time for SyncGroup requests is over.
-    ExpirePendingSync {
-        /// The group.
-        group_id: ByteString,
-        /// The generation that it was for.
-        generation_id: i32,
-    },
-    /// Look for offsets that expired, and for groups that nothing is left of.
-    ExpireOffsets,
-    /// Members that speak a newer protocol were not heard of since the log was loaded.
-    ExpireForeignMembers,
-}
-
-/// What is decided once records are committed, or refused.
-#[derive(Debug)]
-pub enum GroupContinuation {
-    /// The first record of a group.
-    NewGroup {
-        /// The group.
-        group_id: ByteString,
-    },
-    /// A group without members. Nothing follows: should the record be lost, the generation before
-    /// comes back after a restart, and its members' sessions end.
-    EmptyGroup,
-    /// A leader's assignment.
-    Assignment {
-        /// The group.
-        group_id: ByteString,
-        /// The generation that it is for.
-        generation_id: i32,
-        /// What each member is to do.
-        assignment: BTreeMap<ByteString, Bytes>,
-    },
-    /// A static member under its new id.
-    StaticMember {
-        /// The group.
-        group_id: ByteString,
-        /// The member as it was.
-        old_member: Box<ClassicGroupMember>,
-        /// Its new id.
-        new_member_id: ByteString,
-        /// Who led the group before.
-        old_leader: ByteString,
-        /// The member's JoinGroup request.
-        token: Token,
-        /// Whether that request can be told to skip the assignment (KIP-814).
-        supports_skipping: bool,
-    },
+    pub(super) surroundings: Surroundings,
 }
 
 impl GroupCoordinatorShard {
     /// A shard that knows nothing yet.
     pub fn new(config: Arc<GroupCoordinatorConfig>) -> Self {
-        Self { config, groups: RedBlackTreeMapSync::new_sync(), offsets: Offsets::default() }
+        Self {
+            config,
+            groups: RedBlackTreeMapSync::new_sync(),
+            offsets: Offsets::default(),
+            surroundings: Surroundings::default(),
+        }
     }
 
     /// The configuration.
@@ -165,76 +62,12 @@ impl GroupCoordinatorShard {
     pub fn classic_group(&self, group_id: &ByteString) -> Option<&ClassicGroup> {
         match self.groups.get(group_id)? {
             Group::Classic(group) => Some(group),
-            Group::Foreign(_) => None,
+            Group::Consumer(_) | Group::Share(_) | Group::Streams(_) => None,
         }
     }
 
     pub(super) fn rebalance(&self, now_ms: i64, group: &ClassicGroup) -> Rebalance<'_> {
         Rebalance::of(&self.config, now_ms, group.clone())
-    }
-
-    fn replay_group(
-        &mut self,
-        group_id: &ByteString,
-        value: Option<&ottla_protocol::records::group::GroupMetadataValue>,
-    ) {
-        match value {
-            Some(value) => {
-                let group = ClassicGroup::from_record(group_id, value);
-                self.groups.insert_mut(owned(group_id), Group::Classic(Arc::new(group)));
-            }
-            None => {
-                self.groups.remove_mut(group_id);
-            }
-        }
-    }
-
-    fn replay_foreign(&mut self, kind: i16, group_id: &ByteString, key: &Bytes, live: bool) {
-        let mut foreign = match self.groups.get(group_id) {
-            Some(Group::Foreign(foreign)) => foreign.clone(),
-            // A group of offsets only turns out to be more; a tombstone of nothing is nothing.
-            Some(Group::Classic(_)) | None if live => ForeignGroup::new(kind),
-            Some(Group::Classic(_)) | None => return,
-        };
-        match foreign.replay(kind, key, live) {
-            true => self.groups.insert_mut(owned(group_id), Group::Foreign(foreign)),
-            false => {
-                self.groups.remove_mut(group_id);
-            }
-        }
-    }
-
-    fn replay_offset(
-        &mut self,
-        offset: i64,
-        producer_id: i64,
-        key: &ottla_protocol::records::group::OffsetCommitKey,
-        value: Option<&ottla_protocol::records::group::OffsetCommitValue>,
-    ) {
-        if value.is_some() && !self.groups.contains_key(&key.group) {
-            // Offsets without a group make a simple one.
-            let group = ClassicGroup::new(owned(&key.group), None);
-            self.groups.insert_mut(owned(&key.group), Group::Classic(Arc::new(group)));
-        }
-        self.offsets.replay(offset, producer_id, key, value);
-    }
-}
-
-impl Group {
-    /// The protocol that the group uses.
-    pub fn group_type(&self) -> GroupType {
-        match self {
-            Self::Classic(_) => GroupType::Classic,
-            Self::Foreign(group) => group.group_type(),
-        }
-    }
-
-    /// Whether the group has no members.
-    pub fn is_empty(&self) -> bool {
-        match self {
-            Self::Classic(group) => group.is_empty(),
-            Self::Foreign(group) => group.is_empty(),
-        }
     }
 }
 
@@ -247,15 +80,7 @@ impl CoordinatorShard for GroupCoordinatorShard {
     type TimerEvent = GroupTimerEvent;
 
     fn replay(&mut self, offset: i64, producer_id: i64, record: &GroupRecord) {
-        match record {
-            GroupRecord::OffsetCommit { key, value } => {
-                self.replay_offset(offset, producer_id, key, value.as_ref());
-            }
-            GroupRecord::GroupMetadata { key, value } => self.replay_group(&key.group, value.as_ref()),
-            GroupRecord::Foreign { kind, group, key, value } => {
-                self.replay_foreign(*kind, group, key, value.is_some());
-            }
-        }
+        self.replay_record(offset, producer_id, record);
     }
 
     fn replay_end_transaction_marker(&mut self, producer_id: i64, result: TransactionResult) {
@@ -267,8 +92,32 @@ impl CoordinatorShard for GroupCoordinatorShard {
             GroupChange::Put(group) => {
                 self.groups.insert_mut(group.group_id().clone(), Group::Classic(Arc::new(*group)));
             }
+            GroupChange::PutConsumer(group) => {
+                self.groups.insert_mut(group.group_id().clone(), Group::Consumer(group));
+            }
             GroupChange::Remove(group_id) => {
                 self.groups.remove_mut(&group_id);
+            }
+            GroupChange::Consumer(group_id, change) => {
+                if let Some(Group::Consumer(group)) = self.groups.get_mut(&group_id) {
+                    Arc::make_mut(group).apply(&change);
+                }
+            }
+            GroupChange::Share(group_id, change) => {
+                if let Some(Group::Share(group)) = self.groups.get_mut(&group_id) {
+                    Arc::make_mut(group).apply(change);
+                }
+            }
+            GroupChange::Streams(change) => self.surroundings.streams.apply(change),
+            GroupChange::Resolving(group_id, true) => self.surroundings.resolving.insert_mut(group_id),
+            GroupChange::Resolving(group_id, false) => {
+                self.surroundings.resolving.remove_mut(&group_id);
+            }
+            GroupChange::Metadata { metadata, has_new_topics, changed } => {
+                self.take_metadata(metadata, has_new_topics, &changed);
+            }
+            GroupChange::Overrides(group_id, overrides) => {
+                self.surroundings.set_overrides(group_id, overrides);
             }
         }
     }
@@ -292,7 +141,9 @@ impl CoordinatorShard for GroupCoordinatorShard {
                 on_group(group_id, &|rebalance| rebalance.expire_pending_sync(*generation_id))
             }
             GroupTimerEvent::ExpireOffsets => self.cleanup_group_metadata(now_ms),
-            GroupTimerEvent::ExpireForeignMembers => self.expire_foreign_members(),
+            GroupTimerEvent::Consumer(timer) => self.on_consumer_group_timer(now_ms, timer),
+            GroupTimerEvent::Share(timer) => self.on_share_group_timer(now_ms, timer),
+            GroupTimerEvent::Streams(timer) => self.on_streams_group_timer(now_ms, timer),
         }
     }
 
@@ -309,40 +160,32 @@ impl CoordinatorShard for GroupCoordinatorShard {
                 self.after_assignment(now_ms, &group_id, generation_id, &assignment, outcome)
             }
             GroupContinuation::StaticMember { .. } => self.after_static_member(now_ms, then, outcome),
+            GroupContinuation::Answer { token, reply } => answer(token, reply, outcome),
+            GroupContinuation::Downgrade { group, then } => {
+                let mut result = match then {
+                    Some(then) => self.on_append(now_ms, *then, outcome),
+                    None => GroupResult::of(()),
+                };
+                if outcome.is_err() {
+                    result.changes.push(GroupChange::PutConsumer(group));
+                }
+                result
+            }
+            GroupContinuation::Timer(event) => retry(now_ms, event, outcome),
         }
     }
 
     fn on_loaded(&self, now_ms: i64) -> GroupResult<()> {
         let mut result = GroupResult::of(());
-        let mut foreign_members = false;
-        for (group_id, group) in self.groups.iter() {
-            let Group::Classic(group) = group else {
-                foreign_members |= !group.is_empty();
-                continue;
-            };
-            for member in group.members() {
-                let member_id = member.member_id.clone();
-                let timeout_ms = member.session_timeout_ms;
-                result.timers.push(heartbeat_timer(now_ms, group_id.clone(), member_id, timeout_ms));
-            }
-            if group.num_members() > max_size(&self.config) {
-                // The maximum was lowered. A rebalance lets the members commit before some must go.
-                let mut rebalance = self.rebalance(now_ms, group);
-                rebalance.prepare_rebalance();
-                let decided = rebalance.decided(());
-                result.timers.extend(decided.timers);
-                result.changes.extend(decided.changes);
+        for group in self.groups.values() {
+            match group {
+                Group::Classic(group) => self.on_classic_group_loaded(now_ms, group, &mut result),
+                Group::Consumer(group) => self.on_consumer_group_loaded(now_ms, group, &mut result),
+                Group::Share(group) => self.on_share_group_loaded(now_ms, group, &mut result),
+                Group::Streams(group) => self.on_streams_group_loaded(now_ms, group, &mut result),
             }
         }
         result.timers.push(self.schedule_expiration(now_ms));
-        if foreign_members {
-            let timeout_ms = i64::from(self.config.consumer_group_session_timeout_ms);
-            result.timers.push(TimerChange::Schedule {
-                key: GroupTimerKey::ForeignSessions,
-                deadline_ms: now_ms.saturating_add(timeout_ms),
-                event: GroupTimerEvent::ExpireForeignMembers,
-            });
-        }
         result
     }
 
@@ -370,7 +213,46 @@ pub(super) fn max_size(config: &GroupCoordinatorConfig) -> usize {
     usize::try_from(config.classic_group_max_size).unwrap_or(0)
 }
 
+/// A classic member of a consumer group hears what is committed, or that it could not be.
+fn answer(token: Token, reply: GroupReply, outcome: Result<(), ErrorCode>) -> GroupResult<()> {
+    let reply = match (outcome, reply) {
+        (Ok(()), reply) => reply,
+        (Err(error), GroupReply::Join(_)) => {
+            let error_code = super::append_error(error).code();
+            GroupReply::Join(JoinGroupResponse { error_code, ..Default::default() })
+        }
+        (Err(error), GroupReply::Sync(_)) => GroupReply::Sync(sync_error(super::append_error(error))),
+    };
+    let mut result = GroupResult::of(());
+    result.replies.push((token, reply));
+    result
+}
+
+fn retry(now_ms: i64, event: GroupTimerEvent, outcome: Result<(), ErrorCode>) -> GroupResult<()> {
+    let mut result = GroupResult::of(());
+    if let (Err(_), Some(key)) = (outcome, event.modern_key()) {
+        let deadline_ms = now_ms.saturating_add(RETRY_MS);
+        result.timers.push(TimerChange::Schedule { key, deadline_ms, event });
+    }
+    result
+}
+
 impl GroupCoordinatorShard {
+    fn on_classic_group_loaded(&self, now_ms: i64, group: &ClassicGroup, result: &mut GroupResult<()>) {
+        for member in group.members() {
+            let (group_id, member_id) = (group.group_id().clone(), member.member_id.clone());
+            result.timers.push(heartbeat_timer(now_ms, group_id, member_id, member.session_timeout_ms));
+        }
+        if group.num_members() > max_size(&self.config) {
+            // The maximum was lowered. A rebalance lets the members commit before some must go.
+            let mut rebalance = self.rebalance(now_ms, group);
+            rebalance.prepare_rebalance();
+            let decided = rebalance.decided(());
+            result.timers.extend(decided.timers);
+            result.changes.extend(decided.changes);
+        }
+    }
+
     /// After a leader's assignment was written. The group may have moved on in the meantime: then
     /// whoever waits for the assignment has been told already.
     fn after_assignment(

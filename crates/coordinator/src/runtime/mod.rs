@@ -137,6 +137,12 @@ impl<T, S: CoordinatorShard> CoordinatorResult<T, S> {
         Self { records, ..Self::of(response) }
     }
 
+    /// The same decision with another response.
+    pub fn with_response<U>(self, response: U) -> CoordinatorResult<U, S> {
+        let Self { records, response: _, timers, changes, replies, then, replay, atomic, producer } = self;
+        CoordinatorResult { records, response, timers, changes, replies, then, replay, atomic, producer }
+    }
+
     /// The same decision with another response, and the response it had.
     pub fn split_response(self) -> (CoordinatorResult<(), S>, T) {
         let Self { records, response, timers, changes, replies, then, replay, atomic, producer } = self;

@@ -40,16 +40,8 @@ impl GroupCoordinatorShard {
             GroupRecord::offset_tombstone(group_id, topic, *partition)
         };
         let mut records: Vec<_> = offsets.iter().map(offset).collect();
-        records.extend(group_tombstones(group_id, group));
+        records.extend(group.tombstones());
         Ok(records)
-    }
-}
-
-/// The records that delete the group itself.
-pub(super) fn group_tombstones(group_id: &ByteString, group: &Group) -> Vec<GroupRecord> {
-    match group {
-        Group::Classic(_) => vec![GroupRecord::group_tombstone(group_id)],
-        Group::Foreign(group) => group.tombstones(group_id).collect(),
     }
 }
 

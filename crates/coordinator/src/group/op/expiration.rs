@@ -2,8 +2,6 @@
 
 use bytestring::ByteString;
 
-use super::delete_groups::group_tombstones;
-use super::offset_delete::is_subscribed;
 use crate::group::classic::ClassicGroupState as State;
 use crate::group::{
     Group, GroupCoordinatorShard, GroupRecord, GroupResult, GroupTimerEvent, GroupTimerKey, GroupType,
@@ -27,24 +25,12 @@ impl GroupCoordinatorShard {
         for (group_id, group) in self.groups.iter() {
             let nothing_left = self.cleanup_expired_offsets(now_ms, group_id, group, &mut records);
             if nothing_left && group.is_empty() && group.group_type() != GroupType::Share {
-                records.extend(group_tombstones(group_id, group));
+                records.extend(group.tombstones());
             }
         }
         let mut result = GroupResult { atomic: false, ..GroupResult::with_records(records, ()) };
         result.timers.push(self.schedule_expiration(now_ms));
         result
-    }
-
-    /// Members of groups of the newer protocols were not heard of for as long as their sessions last.
-    /// No API here lets them be heard of, so their groups lose them and may be used otherwise.
-    pub(in crate::group) fn expire_foreign_members(&self) -> GroupResult<()> {
-        let mut records = Vec::new();
-        for (group_id, group) in self.groups.iter() {
-            if let Group::Foreign(group) = group {
-                records.extend(group.member_tombstones(group_id));
-            }
-        }
-        GroupResult { atomic: false, ..GroupResult::with_records(records, ()) }
     }
 
     pub(in crate::group) fn schedule_expiration(
@@ -71,7 +57,7 @@ impl GroupCoordinatorShard {
         let Some(since) = expires_since(group) else { return false };
         let mut nothing_left = true;
         for (topic, partitions) in topics.iter() {
-            let subscribed = is_subscribed(group, topic);
+            let subscribed = group.is_subscribed_to(topic);
             for (partition, offset) in partitions.iter() {
                 let expired = !subscribed
                     && is_expired(now_ms, since, self.config.offsets_retention_ms, offset)
@@ -90,9 +76,8 @@ impl GroupCoordinatorShard {
 fn expires_since(group: &Group) -> Option<ExpiresSince> {
     let group = match group {
         Group::Classic(group) => group,
-        Group::Foreign(group) => {
-            return (group.group_type() != GroupType::Share).then_some(ExpiresSince::Commit);
-        }
+        Group::Consumer(_) | Group::Streams(_) => return Some(ExpiresSince::Commit),
+        Group::Share(_) => return None,
     };
     if group.protocol_type.is_none() {
         // A group that only keeps offsets.

@@ -16,6 +16,9 @@ impl GroupCoordinatorShard {
         now_ms: i64,
         request: &HeartbeatRequest,
     ) -> Result<GroupResult<HeartbeatResponse>, GroupError> {
+        if let Some(group) = self.live_consumer_group(&request.group_id) {
+            return self.heartbeat_consumer_group(now_ms, group, request);
+        }
         let member_id = &request.member_id;
         let group = self.classic_group(&request.group_id).ok_or(GroupError::UnknownMemberId)?;
         group.validate_member(member_id, request.group_instance_id.as_ref())?;

@@ -17,7 +17,7 @@ use crate::group::classic::{ClassicGroup, ClassicGroupMember, ClassicGroupState 
 use crate::group::shard::max_size;
 use crate::group::{
     Group, GroupChange, GroupContinuation, GroupCoordinatorShard, GroupError, GroupReply, GroupResult,
-    GroupType, classic, owned,
+    classic, owned,
 };
 use crate::runtime::Token;
 
@@ -51,10 +51,14 @@ impl GroupCoordinatorShard {
         let group = self.groups.get(&request.group_id);
         let (existing, tombstones) = match group {
             Some(Group::Classic(group)) => (Some(ClassicGroup::clone(group)), Vec::new()),
-            Some(Group::Foreign(group)) if group.is_empty() && group.group_type() != GroupType::Share => {
-                (None, group.tombstones(&request.group_id).collect())
+            Some(Group::Consumer(consumer)) if !consumer.is_empty() => {
+                return self.join_consumer_group(now_ms, context, consumer, request, uuid, token);
             }
-            Some(Group::Foreign(_)) => {
+            // A group of another protocol without members makes way; share groups never do.
+            Some(group @ (Group::Consumer(_) | Group::Streams(_))) if group.is_empty() => {
+                (None, group.tombstones())
+            }
+            Some(Group::Consumer(_) | Group::Streams(_) | Group::Share(_)) => {
                 return join.refused(&ByteString::new(), ErrorCode::InconsistentGroupProtocol);
             }
             None => (None, Vec::new()),

@@ -19,6 +19,9 @@ impl GroupCoordinatorShard {
         now_ms: i64,
         request: &LeaveGroupRequest,
     ) -> GroupResult<LeaveGroupResponse> {
+        if let Some(group) = self.live_consumer_group(&request.group_id) {
+            return self.leave_consumer_group(now_ms, group, request);
+        }
         let Some(group) = self.classic_group(&request.group_id) else {
             let unknown = |member: &MemberIdentity| respond(member, Err(GroupError::UnknownMemberId));
             let members = request.members.iter().map(unknown).collect();

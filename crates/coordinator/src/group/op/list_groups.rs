@@ -14,7 +14,7 @@ impl GroupCoordinatorShard {
         // A type that nobody knows matches nothing; it is no error.
         let types: Vec<_> = request.types_filter.iter().map(|name| GroupType::parse(name)).collect();
         let passes = |group: &Group| {
-            let state = state_name(group).to_ascii_lowercase();
+            let state = group.state_name().to_ascii_lowercase();
             (states.is_empty() || states.iter().any(|filter| filter.trim() == state))
                 && (types.is_empty() || types.contains(&Some(group.group_type())))
         };
@@ -28,21 +28,14 @@ fn listed(group_id: &ByteString, group: &Group) -> ListedGroup {
     let protocol_type = match group {
         Group::Classic(group) => group.protocol_type.clone().unwrap_or_default(),
         // The newer protocols' types of protocol have the names of their types of group.
-        Group::Foreign(group) => ByteString::from_static(group.group_type().name()),
+        Group::Consumer(_) | Group::Share(_) | Group::Streams(_) => ByteString::from_static(group.group_type().name()),
     };
     ListedGroup {
         group_id: group_id.clone(),
         protocol_type,
-        group_state: ByteString::from_static(state_name(group)),
+        group_state: ByteString::from_static(group.state_name()),
         group_type: ByteString::from_static(group.group_type().name()),
         ..Default::default()
-    }
-}
-
-fn state_name(group: &Group) -> &'static str {
-    match group {
-        Group::Classic(group) => group.state().name(),
-        Group::Foreign(group) => group.state_name(),
     }
 }
 

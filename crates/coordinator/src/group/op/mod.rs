@@ -1,5 +1,14 @@
 //! What can be asked of the group coordinator, one file each.
 
+pub(crate) mod consumer_group_classic;
+pub(crate) mod consumer_group_describe;
+pub(crate) mod consumer_group_heartbeat;
+pub(crate) mod consumer_group_join;
+pub(crate) mod consumer_group_offsets;
+pub(crate) mod consumer_group_regex;
+pub(crate) mod consumer_group_request;
+pub(crate) mod consumer_group_timer;
+mod consumer_groups;
 mod delete_groups;
 mod describe_groups;
 mod expiration;
@@ -7,10 +16,36 @@ mod heartbeat;
 mod join_group;
 mod leave_group;
 mod list_groups;
+mod metadata_change;
 mod offset_commit;
 mod offset_delete;
 mod offset_fetch;
+mod share_group_alter_offsets;
+mod share_group_delete;
+mod share_group_delete_offsets;
+mod share_group_describe;
+mod share_group_describe_offsets;
+mod share_group_heartbeat;
+mod share_group_initialize;
+mod share_group_session;
+mod share_groups;
+mod streams_group_delete;
+mod streams_group_describe;
+mod streams_group_heartbeat;
+mod streams_group_leave;
+mod streams_group_timers;
+mod streams_group_topology_description_update;
+mod streams_groups;
 mod sync_group;
+mod txn_offset_commit;
+
+pub use consumer_groups::ConsumerGroupHeartbeat;
+pub use share_group_alter_offsets::{AlteredOffsets, altered_offsets};
+pub use share_group_delete::ShareGroupDeletion;
+pub use share_group_delete_offsets::DeletedOffsets;
+pub use share_group_describe_offsets::DescribedOffsets;
+pub use share_group_heartbeat::ShareGroupHeartbeat;
+pub use txn_offset_commit::{txn_offset_commit_error, txn_offset_commit_error_response};
 
 use bytestring::ByteString;
 use ottla_common::ErrorCode;

@@ -11,7 +11,7 @@ use ottla_protocol::messages::offset_delete_response::{
 use ottla_protocol::messages::{OffsetDeleteRequest, OffsetDeleteResponse};
 
 use crate::group::classic::ClassicGroupState as State;
-use crate::group::{Group, GroupCoordinatorShard, GroupError, GroupRecord, GroupResult, GroupType};
+use crate::group::{Group, GroupCoordinatorShard, GroupError, GroupRecord, GroupResult};
 
 impl GroupCoordinatorShard {
     /// Forgets offsets of topics that the group does not read any more.
@@ -24,7 +24,7 @@ impl GroupCoordinatorShard {
         let mut records = Vec::new();
         let mut response = OffsetDeleteResponse::default();
         for topic in &request.topics {
-            let subscribed = is_subscribed(group, &topic.name);
+            let subscribed = group.is_subscribed_to(&topic.name);
             let error = if subscribed { ErrorCode::GroupSubscribedToTopic } else { ErrorCode::None };
             if !subscribed {
                 records.extend(self.offset_tombstones(&request.group_id, topic));
@@ -70,16 +70,8 @@ fn validate(group: &Group) -> Result<(), GroupError> {
             }
             State::Empty | State::Stable | State::PreparingRebalance | State::CompletingRebalance => Ok(()),
         },
-        Group::Foreign(group) if group.group_type() == GroupType::Share => Err(GroupError::GroupIdNotFound),
-        Group::Foreign(_) => Ok(()),
-    }
-}
-
-/// Whether the group reads the topic, or may do so for all we know.
-pub(super) fn is_subscribed(group: &Group, topic: &ByteString) -> bool {
-    match group {
-        Group::Classic(group) => group.is_subscribed_to(topic),
-        Group::Foreign(group) => !group.is_empty(),
+        Group::Share(_) => Err(GroupError::GroupIdNotFound),
+        Group::Consumer(_) | Group::Streams(_) => Ok(()),
     }
 }
 

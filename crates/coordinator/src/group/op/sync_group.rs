@@ -23,6 +23,9 @@ impl GroupCoordinatorShard {
         request: &SyncGroupRequest,
         token: Token,
     ) -> GroupResult<()> {
+        if let Some(group) = self.live_consumer_group(&request.group_id) {
+            return self.sync_consumer_group(now_ms, group, request, token);
+        }
         let group = self.classic_group(&request.group_id).filter(|group| !group.is_empty());
         let Some(group) = group else { return refused(token, GroupError::UnknownMemberId) };
         if let Err(error) = validate(group, request) {
