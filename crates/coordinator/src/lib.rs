@@ -5,4 +5,7 @@
 //! in `__consumer_offsets`. No IO, no clock, no task in here: time arrives as an argument.
 
 pub mod group;
+pub mod metadata;
 pub mod runtime;
+pub mod share_state;
+pub mod transaction;

@@ -1,6 +1,9 @@
 use ottla_common::ErrorCode;
 use thiserror::Error;
 
+use super::consumer::ConsumerGroupError;
+use super::streams::StreamsGroupError;
+
 /// Why a request to a group is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum GroupError {
@@ -28,6 +31,15 @@ pub enum GroupError {
     /// The group is about to go away.
     #[error("the coordinator is not available")]
     CoordinatorNotAvailable,
+    /// The member is in another epoch, or was when it got the partition.
+    #[error("the member epoch is not the member's")]
+    StaleMemberEpoch,
+    /// A request in a version that cannot say what goes wrong in groups of the newer protocols.
+    #[error("the version of the request is too old for the group")]
+    UnsupportedVersion,
+    /// Something that such a request should never meet.
+    #[error("the group could not decide")]
+    UnknownServerError,
 }
 
 impl GroupError {
@@ -42,6 +54,37 @@ impl GroupError {
             Self::NonEmptyGroup => ErrorCode::NonEmptyGroup,
             Self::InconsistentGroupProtocol => ErrorCode::InconsistentGroupProtocol,
             Self::CoordinatorNotAvailable => ErrorCode::CoordinatorNotAvailable,
+            Self::StaleMemberEpoch => ErrorCode::StaleMemberEpoch,
+            Self::UnsupportedVersion => ErrorCode::UnsupportedVersion,
+            Self::UnknownServerError => ErrorCode::UnknownServerError,
         }
+    }
+
+    /// What requests that go to groups of every type can hear from a group of a newer protocol.
+    fn of_modern_group(code: ErrorCode) -> Self {
+        match code {
+            ErrorCode::GroupIdNotFound => Self::GroupIdNotFound,
+            ErrorCode::UnknownMemberId => Self::UnknownMemberId,
+            ErrorCode::FencedInstanceId => Self::FencedInstanceId,
+            ErrorCode::IllegalGeneration => Self::IllegalGeneration,
+            ErrorCode::RebalanceInProgress => Self::RebalanceInProgress,
+            ErrorCode::NonEmptyGroup => Self::NonEmptyGroup,
+            ErrorCode::InconsistentGroupProtocol => Self::InconsistentGroupProtocol,
+            ErrorCode::StaleMemberEpoch => Self::StaleMemberEpoch,
+            ErrorCode::UnsupportedVersion => Self::UnsupportedVersion,
+            _ => Self::UnknownServerError,
+        }
+    }
+}
+
+impl From<ConsumerGroupError> for GroupError {
+    fn from(error: ConsumerGroupError) -> Self {
+        Self::of_modern_group(error.code())
+    }
+}
+
+impl From<StreamsGroupError> for GroupError {
+    fn from(error: StreamsGroupError) -> Self {
+        Self::of_modern_group(error.code())
     }
 }

@@ -185,8 +185,7 @@ pub(super) fn effect(effect: TransactionEffect) -> (Token, TransactionEffect) {
 
 /// The same decision with an answer.
 pub(super) fn answer<T>(decision: TransactionDecision<()>, response: T) -> TransactionDecision<T> {
-    let TransactionDecision { records, response: (), timers, changes, replies, then, replay, atomic } = decision;
-    TransactionDecision { records, response, timers, changes, replies, then, replay, atomic }
+    decision.with_response(response)
 }
 
 pub(super) fn changed(change: TransactionChange) -> TransactionDecision<()> {

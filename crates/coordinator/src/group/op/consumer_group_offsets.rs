@@ -1,21 +1,18 @@
-//! Who may commit, fetch and delete offsets of a consumer group, and who may delete the group.
+//! Who may commit and fetch offsets of a consumer group.
 //!
 //! Errors of OffsetCommit and TxnOffsetCommit: UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH,
-//! ILLEGAL_GENERATION (classic members, and TxnOffsetCommit before version 6, KIP-1319),
-//! UNSUPPORTED_VERSION; of OffsetFetch: UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH, ILLEGAL_GENERATION; of
-//! DeleteGroups: NON_EMPTY_GROUP. Offsets may always be deleted, as far as the topic is not read.
+//! ILLEGAL_GENERATION (classic members), UNSUPPORTED_VERSION; of OffsetFetch: UNKNOWN_MEMBER_ID,
+//! STALE_MEMBER_EPOCH, ILLEGAL_GENERATION. Offsets may always be deleted, as far as the topic is not read.
 
 use std::sync::Arc;
 
 use bytestring::ByteString;
-use ottla_common::{ErrorCode, Uuid};
+use ottla_common::Uuid;
 
 use crate::group::consumer::{ConsumerGroup, ConsumerGroupError, ConsumerGroupMember};
 
 /// From this version on OffsetCommit can say STALE_MEMBER_EPOCH.
 const OFFSET_COMMIT_STALE_MEMBER_EPOCH_MIN_VERSION: i16 = 9;
-/// From this version on TxnOffsetCommit can (KIP-1319).
-const TXN_OFFSET_COMMIT_STALE_MEMBER_EPOCH_MIN_VERSION: i16 = 6;
 const NO_EPOCH: i32 = -1;
 
 /// Who commits offsets.
@@ -109,21 +106,6 @@ pub(crate) fn validate_offset_fetch(
     match member.member_epoch == member_epoch {
         true => Ok(()),
         false => Err(wrong_epoch(member, member_epoch)),
-    }
-}
-
-/// Whether the group may be deleted.
-pub(crate) fn validate_delete_group(group: &ConsumerGroup) -> Result<(), ConsumerGroupError> {
-    if group.is_empty() { Ok(()) } else { Err(ConsumerGroupError::NonEmptyGroup) }
-}
-
-/// What a client is told when its TxnOffsetCommit of this version is refused.
-pub(crate) fn txn_offset_commit_error(error: &ConsumerGroupError, api_version: i16) -> ErrorCode {
-    match error.code() {
-        ErrorCode::StaleMemberEpoch if api_version < TXN_OFFSET_COMMIT_STALE_MEMBER_EPOCH_MIN_VERSION => {
-            ErrorCode::IllegalGeneration
-        }
-        code => code,
     }
 }
 

@@ -6,7 +6,7 @@ use bytestring::ByteString;
 use ottla_common::ErrorCode;
 use ottla_protocol::messages::delete_groups_response::DeletableGroupResult;
 
-use crate::group::{Group, GroupCoordinatorShard, GroupError, GroupRecord, GroupResult};
+use crate::group::{GroupCoordinatorShard, GroupError, GroupRecord, GroupResult};
 
 impl GroupCoordinatorShard {
     /// Deletes groups that have no members, with everything they committed.

@@ -20,6 +20,7 @@ mod metadata_change;
 mod offset_commit;
 mod offset_delete;
 mod offset_fetch;
+mod offset_validation;
 mod share_group_alter_offsets;
 mod share_group_delete;
 mod share_group_delete_offsets;

@@ -1,7 +1,8 @@
 //! OffsetCommit, versions 2 to 10, of members and of everybody who keeps offsets without being one.
 //!
 //! Errors: GROUP_ID_NOT_FOUND (from version 9), ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID,
-//! FENCED_INSTANCE_ID, REBALANCE_IN_PROGRESS; a partition's own: OFFSET_METADATA_TOO_LARGE.
+//! FENCED_INSTANCE_ID, REBALANCE_IN_PROGRESS, STALE_MEMBER_EPOCH and UNSUPPORTED_VERSION (groups of the newer
+//! protocols); a partition's own: OFFSET_METADATA_TOO_LARGE.
 
 use bytestring::ByteString;
 use ottla_common::{ErrorCode, Uuid};
@@ -13,12 +14,12 @@ use ottla_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
 use ottla_protocol::records::group::OffsetCommitValue;
 
 use super::RequestContext;
+use super::consumer_group_offsets::Committer;
+use super::offset_validation::{OffsetCommitValidator, validate_modern_commit};
 use crate::group::classic::ClassicGroupState as State;
 use crate::group::classic::rebalance::heartbeat_timer;
 use crate::group::classic::{self};
-use crate::group::{
-    ForeignGroup, Group, GroupCoordinatorShard, GroupError, GroupRecord, GroupResult, GroupType,
-};
+use crate::group::{Group, GroupCoordinatorShard, GroupError, GroupRecord, GroupResult};
 
 const DEFAULT_RETENTION_TIME_MS: i64 = -1;
 const NO_EXPIRY: i64 = -1;
@@ -33,7 +34,7 @@ impl GroupCoordinatorShard {
         context: &RequestContext,
         request: &OffsetCommitRequest,
     ) -> Result<GroupResult<OffsetCommitResponse>, GroupError> {
-        self.validate_offset_commit(context, request)?;
+        let validator = self.validate_offset_commit(context, request)?;
         let expire_timestamp = match request.retention_time_ms {
             DEFAULT_RETENTION_TIME_MS => NO_EXPIRY,
             retention_ms => now_ms.saturating_add(retention_ms),
@@ -48,6 +49,7 @@ impl GroupCoordinatorShard {
             };
             for partition in &topic.partitions {
                 let index = partition.partition_index;
+                validator.validate(&topic.name, topic.topic_id, index)?;
                 let error = match self.is_metadata_valid(partition.committed_metadata.as_ref()) {
                     true => {
                         let value = value(now_ms, expire_timestamp, topic.topic_id, partition);
@@ -78,13 +80,24 @@ impl GroupCoordinatorShard {
         &self,
         context: &RequestContext,
         request: &OffsetCommitRequest,
-    ) -> Result<(), GroupError> {
+    ) -> Result<OffsetCommitValidator<'_>, GroupError> {
         let generation_id = request.generation_id_or_member_epoch;
         match self.groups.get(&request.group_id) {
-            Some(Group::Classic(group)) => validate_classic(group, request),
-            Some(Group::Foreign(group)) => validate_foreign(group, generation_id),
+            Some(Group::Classic(group)) => {
+                validate_classic(group, request).map(|()| OffsetCommitValidator::All)
+            }
+            Some(group) => {
+                let committer = Committer {
+                    member_id: &request.member_id,
+                    instance_id: request.group_instance_id.as_ref(),
+                    member_epoch: generation_id,
+                    is_transactional: false,
+                    api_version: context.api_version,
+                };
+                validate_modern_commit(group, &committer)
+            }
             // Somebody who only keeps offsets: the group comes into being with them.
-            None if generation_id < 0 => Ok(()),
+            None if generation_id < 0 => Ok(OffsetCommitValidator::All),
             None if context.api_version >= GROUP_ID_NOT_FOUND_MIN_VERSION => Err(GroupError::GroupIdNotFound),
             None => Err(GroupError::IllegalGeneration),
         }
@@ -133,16 +146,6 @@ fn validate_classic(group: &classic::ClassicGroup, request: &OffsetCommitRequest
         // A member of the new generation that has no assignment yet: what it commits is not its own.
         State::CompletingRebalance => Err(GroupError::RebalanceInProgress),
         State::Empty | State::PreparingRebalance | State::Stable | State::Dead => Ok(()),
-    }
-}
-
-fn validate_foreign(group: &ForeignGroup, generation_id: i32) -> Result<(), GroupError> {
-    match group.group_type() {
-        GroupType::Share => Err(GroupError::GroupIdNotFound),
-        GroupType::Classic | GroupType::Consumer | GroupType::Streams => {
-            let from_outside = generation_id < 0 && group.is_empty();
-            if from_outside { Ok(()) } else { Err(GroupError::UnknownMemberId) }
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! OffsetFetch, versions 1 to 10: what a group has committed.
 //!
-//! Errors: UNKNOWN_MEMBER_ID (of groups of the newer protocols); a partition's own:
+//! Errors: UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH, ILLEGAL_GENERATION (of groups of the newer protocols); a partition's own:
 //! UNSTABLE_OFFSET_COMMIT (KIP-447).
 
 use bytestring::ByteString;
@@ -10,7 +10,8 @@ use ottla_protocol::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartitions, OffsetFetchResponseTopics,
 };
 
-use crate::group::{Group, GroupCoordinatorShard, GroupError, GroupType, OffsetAndMetadata};
+use super::consumer_group_offsets;
+use crate::group::{Group, GroupCoordinatorShard, GroupError, OffsetAndMetadata};
 
 const NOTHING_COMMITTED: i64 = -1;
 const NO_LEADER_EPOCH: i32 = -1;
@@ -40,15 +41,17 @@ impl GroupCoordinatorShard {
     /// was committed.
     fn validate_offset_fetch(&self, request: &OffsetFetchRequestGroup) -> Result<bool, GroupError> {
         match self.groups.get(&request.group_id) {
-            None => Ok(false),
+            None | Some(Group::Share(_)) => Ok(false),
             Some(Group::Classic(_)) => Ok(true),
-            Some(Group::Foreign(group)) => match group.group_type() {
-                GroupType::Share => Ok(false),
-                GroupType::Classic | GroupType::Consumer | GroupType::Streams => {
-                    let from_outside = request.member_id.is_none() && request.member_epoch < 0;
-                    if from_outside { Ok(true) } else { Err(GroupError::UnknownMemberId) }
-                }
-            },
+            Some(Group::Consumer(group)) => {
+                let member_id = request.member_id.as_ref();
+                consumer_group_offsets::validate_offset_fetch(group, member_id, request.member_epoch)?;
+                Ok(true)
+            }
+            Some(Group::Streams(group)) => {
+                group.validate_offset_fetch(request.member_id.as_ref(), request.member_epoch)?;
+                Ok(true)
+            }
         }
     }
 

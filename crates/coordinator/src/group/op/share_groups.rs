@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use bytestring::ByteString;
 use ottla_common::{ErrorCode, Uuid};
 use ottla_protocol::messages::share_group_describe_response::DescribedGroup;
+use ottla_protocol::messages::delete_share_group_offsets_response::DeleteShareGroupOffsetsResponseTopic;
+use ottla_protocol::messages::describe_share_group_offsets_request::DescribeShareGroupOffsetsRequestGroup;
 use ottla_protocol::messages::{
-    AlterShareGroupOffsetsRequest, DeleteShareGroupOffsetsRequest, DeleteShareGroupStateResponse,
-    InitializeShareGroupStateRequest, InitializeShareGroupStateResponse, ShareGroupHeartbeatRequest,
-    describe_share_group_offsets_request,
+    AlterShareGroupOffsetsRequest, DeleteShareGroupOffsetsRequest, DeleteShareGroupOffsetsResponse,
+    DeleteShareGroupStateResponse, InitializeShareGroupStateRequest, InitializeShareGroupStateResponse,
+    ShareGroupHeartbeatRequest,
 };
 
 use super::share_group_alter_offsets::AlteredOffsets;
@@ -18,7 +20,7 @@ use super::share_group_describe_offsets::DescribedOffsets;
 use super::share_group_heartbeat::ShareGroupHeartbeat;
 use super::RequestContext;
 use crate::group::share::{
-    ShareChange, ShareDecision, ShareGroup, ShareGroupError, ShareGroupManager, ShareTimer, schedule_on_load,
+    ShareDecision, ShareGroup, ShareGroupError, ShareGroupManager, ShareTimer, schedule_on_load,
 };
 use crate::group::timer::wrapped;
 use crate::group::{
@@ -47,6 +49,94 @@ impl GroupCoordinatorShard {
     pub fn share_group_describe(&self, now_ms: i64, group_id: &ByteString) -> DescribedGroup {
         let group = Group::as_share(self.groups.get(group_id));
         self.share_manager(now_ms, group_id).share_group_describe(group_id, group)
+    }
+
+    /// How far a share group is: the first of three steps. To be asked of the committed state.
+    pub fn describe_share_group_offsets(
+        &self,
+        now_ms: i64,
+        request: &DescribeShareGroupOffsetsRequestGroup,
+    ) -> DescribedOffsets {
+        let group = Group::as_share(self.groups.get(&request.group_id));
+        self.share_manager(now_ms, &request.group_id).describe_share_group_offsets(group, request)
+    }
+
+    /// An empty share group is to begin anew at other offsets.
+    pub fn alter_share_group_offsets(
+        &self,
+        now_ms: i64,
+        request: &AlterShareGroupOffsetsRequest,
+    ) -> Result<GroupResult<AlteredOffsets>, ShareGroupError> {
+        let group = Group::as_share(self.groups.get(&request.group_id));
+        let manager = self.share_manager(now_ms, &request.group_id);
+        manager.alter_share_group_offsets(group, request).map(folded_share)
+    }
+
+    /// An empty share group is to forget topics.
+    pub fn initiate_delete_share_group_offsets(
+        &self,
+        now_ms: i64,
+        request: &DeleteShareGroupOffsetsRequest,
+    ) -> Result<GroupResult<DeletedOffsets>, ShareGroupError> {
+        let group = Group::as_share(self.groups.get(&request.group_id));
+        let manager = self.share_manager(now_ms, &request.group_id);
+        manager.initiate_delete_share_group_offsets(group, request).map(folded_share)
+    }
+
+    /// The share coordinator forgot topics, or could not. `errors` are those of the first half.
+    pub fn complete_delete_share_group_offsets(
+        &self,
+        now_ms: i64,
+        group_id: &ByteString,
+        deleted: &DeleteShareGroupStateResponse,
+        errors: Vec<DeleteShareGroupOffsetsResponseTopic>,
+    ) -> GroupResult<DeleteShareGroupOffsetsResponse> {
+        let group = Group::as_share(self.groups.get(group_id));
+        let manager = self.share_manager(now_ms, group_id);
+        folded_share(manager.complete_delete_share_group_offsets(group, deleted, errors))
+    }
+
+    /// What comes before the deletion of a group, should it be a share group.
+    pub fn share_group_deletion(&self, now_ms: i64, group_id: &ByteString) -> GroupResult<ShareGroupDeletion> {
+        let group = Group::as_share(self.groups.get(group_id));
+        folded_share(self.share_manager(now_ms, group_id).share_group_deletion(group_id, group))
+    }
+}
+
+/// What becomes of the partitions' states.
+impl GroupCoordinatorShard {
+    /// The share coordinator answered a request to initialize partitions. Gives the first error.
+    pub fn on_share_group_state_initialized(
+        &self,
+        now_ms: i64,
+        group_id: &ByteString,
+        response: &InitializeShareGroupStateResponse,
+    ) -> GroupResult<ErrorCode> {
+        let group = Group::as_share(self.groups.get(group_id));
+        folded_share(self.share_manager(now_ms, group_id).share_group_state_initialized(group, response))
+    }
+
+    /// The share coordinator did not answer, or the group could not note its answer.
+    pub fn on_share_group_state_not_initialized(
+        &self,
+        now_ms: i64,
+        request: &InitializeShareGroupStateRequest,
+    ) -> GroupResult<()> {
+        let group = Group::as_share(self.groups.get(&request.group_id));
+        let manager = self.share_manager(now_ms, &request.group_id);
+        folded_share(manager.share_group_state_not_initialized(group, request))
+    }
+
+    /// These topics are gone: no share group has them any more.
+    pub fn cleanup_share_group_state(&self, now_ms: i64, topic_ids: &BTreeSet<Uuid>) -> GroupResult<()> {
+        let mut result = GroupResult::of(());
+        for (group_id, group) in self.groups.iter() {
+            let manager = self.share_manager(now_ms, group_id);
+            let cleaned = folded_share(manager.cleanup_share_group_state(Group::as_share(Some(group)), topic_ids));
+            result.records.extend(cleaned.records);
+            result.timers.extend(cleaned.timers);
+        }
+        result
     }
 
     fn share_manager(&self, now_ms: i64, group_id: &ByteString) -> ShareGroupManager<'_> {

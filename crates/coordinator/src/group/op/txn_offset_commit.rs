@@ -1,8 +1,8 @@
 //! TxnOffsetCommit, versions 0 to 6: offsets that take effect when their transaction is committed.
 //!
 //! Errors: GROUP_ID_NOT_FOUND (from version 6, ILLEGAL_GENERATION before), ILLEGAL_GENERATION,
-//! UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID, COORDINATOR_NOT_AVAILABLE (the group is about to go away); a
-//! partition's own: OFFSET_METADATA_TOO_LARGE.
+//! UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID, STALE_MEMBER_EPOCH (from version 6, ILLEGAL_GENERATION before),
+//! COORDINATOR_NOT_AVAILABLE (the group is about to go away); a partition's own: OFFSET_METADATA_TOO_LARGE.
 //!
 //! The records are to be appended as the producer's, after the transaction coordinator confirmed that
 //! the partition of `__consumer_offsets` is part of the transaction (KIP-890). Until its marker comes
@@ -19,15 +19,15 @@ use ottla_protocol::messages::txn_offset_commit_response::{
 use ottla_protocol::messages::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
 use ottla_protocol::records::group::OffsetCommitValue;
 
+use super::consumer_group_offsets::Committer;
+use super::offset_validation::{OffsetCommitValidator, validate_modern_commit};
 use super::{RequestContext, append_error};
 use crate::group::classic::{ClassicGroup, ClassicGroupState as State};
-use crate::group::{
-    ForeignGroup, Group, GroupCoordinatorShard, GroupError, GroupRecord, GroupResult, GroupType,
-};
+use crate::group::{Group, GroupCoordinatorShard, GroupError, GroupRecord, GroupResult};
 
 const NO_EXPIRY: i64 = -1;
 /// From here on clients know that a group may be unknown, and an epoch stale (KIP-1319).
-const FIRST_WITH_GROUP_ID_NOT_FOUND: i16 = 6;
+const FIRST_WITH_NEWER_ERRORS: i16 = 6;
 
 impl GroupCoordinatorShard {
     /// Notes how far somebody has come, within a transaction. Which topics exist is the caller's to know.
@@ -37,13 +37,15 @@ impl GroupCoordinatorShard {
         context: &RequestContext,
         request: &TxnOffsetCommitRequest,
     ) -> Result<GroupResult<TxnOffsetCommitResponse>, GroupError> {
-        self.validate_transactional_offset_commit(context, request)?;
+        let told = |error| as_told(error, context.api_version);
+        let validator = self.validate_transactional_offset_commit(context, request).map_err(told)?;
         let mut response = TxnOffsetCommitResponse::default();
         let mut records = Vec::new();
         for topic in &request.topics {
             let mut of_topic = response_topic(topic);
             for partition in &topic.partitions {
                 let index = partition.partition_index;
+                validator.validate(&topic.name, topic.topic_id, index).map_err(told)?;
                 let fits = self.is_transactional_metadata_valid(partition.committed_metadata.as_ref());
                 let error = if fits { ErrorCode::None } else { ErrorCode::OffsetMetadataTooLarge };
                 if fits {
@@ -61,13 +63,24 @@ impl GroupCoordinatorShard {
         &self,
         context: &RequestContext,
         request: &TxnOffsetCommitRequest,
-    ) -> Result<(), GroupError> {
+    ) -> Result<OffsetCommitValidator<'_>, GroupError> {
         match self.groups.get(&request.group_id) {
-            Some(Group::Classic(group)) => validate_classic(group, request),
-            Some(Group::Foreign(group)) => validate_foreign(group, request),
+            Some(Group::Classic(group)) => {
+                validate_classic(group, request).map(|()| OffsetCommitValidator::All)
+            }
+            Some(group) => {
+                let committer = Committer {
+                    member_id: &request.member_id,
+                    instance_id: request.group_instance_id.as_ref(),
+                    member_epoch: request.generation_id_or_member_epoch,
+                    is_transactional: true,
+                    api_version: context.api_version,
+                };
+                validate_modern_commit(group, &committer)
+            }
             // Somebody who only keeps offsets: the group comes into being with them.
-            None if request.generation_id_or_member_epoch < 0 => Ok(()),
-            None if context.api_version >= FIRST_WITH_GROUP_ID_NOT_FOUND => Err(GroupError::GroupIdNotFound),
+            None if request.generation_id_or_member_epoch < 0 => Ok(OffsetCommitValidator::All),
+            None if context.api_version >= FIRST_WITH_NEWER_ERRORS => Err(GroupError::GroupIdNotFound),
             None => Err(GroupError::IllegalGeneration),
         }
     }
@@ -99,13 +112,11 @@ fn validate_classic(group: &ClassicGroup, request: &TxnOffsetCommitRequest) -> R
     }
 }
 
-fn validate_foreign(group: &ForeignGroup, request: &TxnOffsetCommitRequest) -> Result<(), GroupError> {
-    match group.group_type() {
-        GroupType::Share => Err(GroupError::GroupIdNotFound),
-        GroupType::Classic | GroupType::Consumer | GroupType::Streams => {
-            let from_outside = request.generation_id_or_member_epoch < 0 && group.is_empty();
-            if from_outside { Ok(()) } else { Err(GroupError::UnknownMemberId) }
-        }
+/// A stale epoch is told to those only who know of it.
+fn as_told(error: GroupError, api_version: i16) -> GroupError {
+    match error {
+        GroupError::StaleMemberEpoch if api_version < FIRST_WITH_NEWER_ERRORS => GroupError::IllegalGeneration,
+        error => error,
     }
 }
 

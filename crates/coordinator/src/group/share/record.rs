@@ -180,6 +180,11 @@ impl ShareGroupRecord {
         Self::StatePartitionMetadata { key, value: None }
     }
 
+    /// Whether records of this kind are share groups'.
+    pub fn is_kind(kind: i16) -> bool {
+        matches!(kind, MEMBER_METADATA..=STATE_PARTITION_METADATA)
+    }
+
     /// The group that the record is about.
     pub fn group_id(&self) -> &ByteString {
         match self {
