@@ -328,7 +328,8 @@ impl LocalLog {
             return;
         }
         let deadline_ms = self.time.now_ms().saturating_add(self.config().file_delete_delay_ms);
-        let names: Vec<PathBuf> = paths.iter().filter_map(|path| path.file_name()).map(PathBuf::from).collect();
+        let names: Vec<PathBuf> =
+            paths.iter().filter_map(|path| path.file_name()).map(PathBuf::from).collect();
         let mut doomed = self.doomed_files.lock();
         // A segment that is compacted again soon gives the name to another file, which has its own time to go.
         doomed.iter_mut().for_each(|files| files.names.retain(|name| !names.contains(name)));

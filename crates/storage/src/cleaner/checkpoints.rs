@@ -95,7 +95,11 @@ impl CleanerCheckpoints {
                     Some(BTreeMap::new())
                 }
                 Err(error) => {
-                    self.failures.maybe_add_offline_log_dir(dir, "cannot read the cleaner checkpoint", &error);
+                    self.failures.maybe_add_offline_log_dir(
+                        dir,
+                        "cannot read the cleaner checkpoint",
+                        &error,
+                    );
                     None
                 }
             };

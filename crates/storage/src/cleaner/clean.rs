@@ -163,8 +163,10 @@ impl Cleaner<'_> {
         let segments = log.segments_between(0, end_offset);
         let sizes = segments.iter().map(|segment| sizes(segment)).collect::<Result<Vec<_>, _>>();
         let sizes = sizes.map_err(|error| log.clean_error(error))?;
-        let (max_bytes, max_index_bytes) = (cleaning.config.segment_bytes, cleaning.config.segment_index_bytes);
-        let groups = group_segments(&sizes, max_bytes as u64, max_index_bytes as u64, first_uncleanable_offset);
+        let (max_bytes, max_index_bytes) =
+            (cleaning.config.segment_bytes, cleaning.config.segment_index_bytes);
+        let groups =
+            group_segments(&sizes, max_bytes as u64, max_index_bytes as u64, first_uncleanable_offset);
         let mut txns = CleanedTransactions::default();
         for group in groups {
             self.clean_group(cleaning, segments.get(group).unwrap_or_default(), &mut txns)?;

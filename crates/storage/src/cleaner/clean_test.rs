@@ -189,7 +189,8 @@ fn who_is_called_off_leaves_nothing_behind() {
             left.set(calls - 1);
             if calls == 0 { Err(CleanError::Aborted) } else { Ok(()) }
         };
-        let cleaner = Cleaner { map_slots: 10, load_factor: 0.9, chunk_bytes: 1, time: &*bench.time, pace: &pace };
+        let cleaner =
+            Cleaner { map_slots: 10, load_factor: 0.9, chunk_bytes: 1, time: &*bench.time, pace: &pace };
         let result = cleaner.clean(&log, &range(&bench, &log, 0));
         assert!(matches!(result, Err(CleanError::Aborted)), "{calls}");
         assert_eq!(bytes(&log), before);
@@ -199,10 +200,19 @@ fn who_is_called_off_leaves_nothing_behind() {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Put { codec: CompressionType, records: Vec<(u8, Option<u8>)> },
+    Put {
+        codec: CompressionType,
+        records: Vec<(u8, Option<u8>)>,
+    },
     /// Of one of three producers.
-    Send { producer_id: i64, records: Vec<(u8, Option<u8>)> },
-    End { producer_id: i64, committed: bool },
+    Send {
+        producer_id: i64,
+        records: Vec<(u8, Option<u8>)>,
+    },
+    End {
+        producer_id: i64,
+        committed: bool,
+    },
     Roll,
 }
 

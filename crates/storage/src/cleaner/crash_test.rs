@@ -41,6 +41,17 @@ fn opened(bench: &Bench) -> Arc<UnifiedLog> {
     log
 }
 
+/// Compacts a copy of the log, on a disk that fails after some operations. Tells whether it got to the end.
+fn compacted_with_failure(bench: &Bench, operations: u64) -> (Bench, bool) {
+    let broken = on(bench, bench.disk.kill());
+    let log = opened(&broken);
+    let range = range(&broken, &log, 0);
+    broken.disk.fail_after(operations);
+    let done = try_clean_range(&broken, &log, &range, 1000).is_ok();
+    broken.disk.heal();
+    (broken, done)
+}
+
 #[test]
 fn a_crash_anywhere_in_a_compaction_loses_nothing() {
     let bench = prepared();
@@ -49,18 +60,15 @@ fn a_crash_anywhere_in_a_compaction_loses_nothing() {
     assert_eq!(view.get("a"), Some(&"aborted".to_owned()), "the last of them was committed");
     let mut operations = 0;
     loop {
-        let broken = on(&bench, bench.disk.kill());
-        let log = opened(&broken);
-        broken.disk.fail_after(operations);
-        let done = try_clean(&broken, &log, 0, 1000).is_ok();
-        broken.disk.heal();
+        let (broken, done) = compacted_with_failure(&bench, operations);
         let offline = broken.failures.is_offline(Path::new("/logs"));
         assert_eq!(offline, !done, "{operations}");
         for disk in [broken.disk.kill(), broken.disk.crash_in_order(), broken.disk.crash_in_order()] {
             let after = on(&bench, disk);
             let log = opened(&after);
             let left = after.names();
-            let temporary = |name: &&String| [".swap", ".cleaned", ".deleted"].iter().any(|s| name.ends_with(s));
+            let temporary =
+                |name: &&String| [".swap", ".cleaned", ".deleted"].iter().any(|s| name.ends_with(s));
             assert_eq!(left.iter().filter(temporary).count(), 0, "{operations}: {left:?}");
             assert_eq!((committed_view(&log), log.log_end_offset()), (view.clone(), end), "{operations}");
             assert!(contents(&log).iter().all(|(offset, record)| before.get(offset) == Some(record)));
@@ -84,11 +92,7 @@ fn a_crash_while_a_swap_is_completed_is_no_harm() {
     // Stop as soon as there is a segment under its last name but one.
     let mut operations = 0;
     let interrupted = loop {
-        let broken = on(&bench, bench.disk.kill());
-        let log = opened(&broken);
-        broken.disk.fail_after(operations);
-        let done = try_clean(&broken, &log, 0, 1000).is_ok();
-        broken.disk.heal();
+        let (broken, done) = compacted_with_failure(&bench, operations);
         assert!(!done, "there is a moment with a .swap");
         let has = |suffix: &str| broken.names().iter().any(|name| name.ends_with(suffix));
         if has(".log.swap") && !has(".cleaned") {

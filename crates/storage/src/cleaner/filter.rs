@@ -11,7 +11,7 @@ use ottla_record::{
 };
 
 use super::offset_map::OffsetMap;
-use super::transactions::{CleanedTransactions, BatchRead};
+use super::transactions::{BatchRead, CleanedTransactions};
 use crate::index::AbortedTxn;
 use crate::log_entry::LogEntry;
 

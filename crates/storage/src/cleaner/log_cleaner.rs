@@ -93,7 +93,8 @@ impl LogCleaner {
             let stop = Arc::<Stop>::default();
             let (cleaner, config, stopped) = (Arc::downgrade(self), config.clone(), Arc::clone(&stop));
             let name = format!("kafka-log-cleaner-thread-{id}");
-            let handle = thread::Builder::new().name(name).spawn(move || run(&cleaner, id, &config, &stopped))?;
+            let handle =
+                thread::Builder::new().name(name).spawn(move || run(&cleaner, id, &config, &stopped))?;
             threads.push(CleanerThread { handle, stop });
         }
         Ok(())
@@ -132,7 +133,8 @@ impl LogCleaner {
     pub fn metrics(&self) -> CleanerMetrics {
         let now_ms = self.time.now_ms();
         let (dirtiest_ratio, time_since_last_run_ms, uncleanable) = self.manager.gauges(now_ms);
-        let dead = self.threads.lock().iter().filter(|t| t.handle.is_finished() && !t.stop.is_stopped()).count();
+        let dead =
+            self.threads.lock().iter().filter(|t| t.handle.is_finished() && !t.stop.is_stopped()).count();
         CleanerMetrics {
             dead_thread_count: dead,
             max_dirty_percent: (100.0 * dirtiest_ratio) as i32,

@@ -10,7 +10,9 @@ use ottla_common::TopicPartition;
 
 use super::checkpoints::CleanerCheckpoints;
 use super::error::CleanError;
-use super::plan::{CleaningRange, CompactionPolicy, FirstDirty, LogFacts, SegmentFacts, SegmentTimes, first_dirty};
+use super::plan::{
+    CleaningRange, CompactionPolicy, FirstDirty, LogFacts, SegmentFacts, SegmentTimes, first_dirty,
+};
 use super::state::CleaningStates;
 use super::stats::PreCleanStats;
 use crate::log_manager::LogManager;
@@ -196,7 +198,8 @@ impl LogCleanerManager {
         let uncleanable = inner.uncleanable.clone();
         drop(inner);
         let of_dir = |partitions: &BTreeSet<TopicPartition>| {
-            let bytes = partitions.iter().map(|partition| self.cleanable_bytes(partition, now_ms)).sum::<u64>();
+            let bytes =
+                partitions.iter().map(|partition| self.cleanable_bytes(partition, now_ms)).sum::<u64>();
             (partitions.len(), bytes)
         };
         let dirs = uncleanable.iter().map(|(dir, partitions)| (dir.clone(), of_dir(partitions))).collect();
@@ -302,7 +305,8 @@ pub(crate) fn facts(log: &UnifiedLog, first_dirty_offset: i64) -> io::Result<Log
     let policy = CompactionPolicy::of(&log.config());
     let last_stable_offset = log.last_stable_offset();
     let segments = log.segments();
-    let fact = |segment: &Arc<LogSegment>| SegmentFacts { base_offset: segment.base_offset(), size: segment.size() };
+    let fact =
+        |segment: &Arc<LogSegment>| SegmentFacts { base_offset: segment.base_offset(), size: segment.size() };
     let facts: Vec<SegmentFacts> = segments.iter().map(fact).collect();
     let dirty = LogFacts::dirty(&facts, first_dirty_offset);
     let from = dirty.first().map_or(i64::MAX, |first| first.base_offset);

@@ -190,7 +190,8 @@ fn a_log_that_cannot_be_compacted_is_left_alone() {
 fn retention_of_compacted_logs_is_the_cleaners() {
     let broker = broker();
     let both = LogConfig { delete: true, retention_ms: 1000, ..compacted() };
-    let (log, other) = (broker.create(0, both), broker.create(1, LogConfig { retention_ms: 1000, ..LogConfig::default() }));
+    let (log, other) =
+        (broker.create(0, both), broker.create(1, LogConfig { retention_ms: 1000, ..LogConfig::default() }));
     let only_compacted = broker.create(2, compacted());
     for log in [&log, &other, &only_compacted] {
         write(log, 3);
@@ -220,7 +221,10 @@ fn a_failed_disk_is_its_directorys_trouble_only() {
     assert!(broker.logs.failures().is_offline(Path::new("/a")));
     assert_eq!(broker.logs.handle_log_dir_failures().len(), 1);
     assert!(!broker.cleaner.run_once());
-    assert!(broker.cleaner.metrics().uncleanable_partitions_count.is_empty(), "nothing is wrong with the log");
+    assert!(
+        broker.cleaner.metrics().uncleanable_partitions_count.is_empty(),
+        "nothing is wrong with the log"
+    );
 }
 
 #[test]
@@ -269,7 +273,7 @@ fn threads_compact_by_themselves() {
     broker.cleaner.reconfigure(fast.clone()).unwrap();
     wait_until(&|| broker.cleaner.cleaned_offset(&log) == Some(5));
     assert_eq!(contents(&log).len(), 1);
-    assert!(broker.cleaner.reconfigure(CleanerConfig { threads: 0, ..fast.clone() }).is_err());
+    assert!(broker.cleaner.reconfigure(CleanerConfig { threads: 0, ..fast }).is_err());
     broker.cleaner.reconfigure(CleanerConfig { threads: 1, ..fast }).unwrap();
     // One that loses its policy is let go, however the threads are doing.
     broker.logs.update_topic_config("topic", &Arc::default());

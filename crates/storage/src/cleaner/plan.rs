@@ -123,7 +123,9 @@ impl LogFacts {
         let from = first_dirty_offset.min(first_uncleanable_offset);
         let cleanable = Self::dirty(&self.segments, from).iter();
         let cleanable_bytes = cleanable
-            .take_while(|segment| segment.base_offset < first_uncleanable_offset && from < first_uncleanable_offset)
+            .take_while(|segment| {
+                segment.base_offset < first_uncleanable_offset && from < first_uncleanable_offset
+            })
             .map(|segment| segment.size)
             .sum();
         CleaningRange {

@@ -91,7 +91,12 @@ fn segments_without_time_are_never_overdue() {
 }
 
 fn sizes(base_offset: i64, log_bytes: u64) -> SegmentSizes {
-    SegmentSizes { base_offset, log_bytes, offset_index_bytes: log_bytes / 10, time_index_bytes: log_bytes / 5 }
+    SegmentSizes {
+        base_offset,
+        log_bytes,
+        offset_index_bytes: log_bytes / 10,
+        time_index_bytes: log_bytes / 5,
+    }
 }
 
 fn one(end: usize) -> Vec<Range<usize>> {

@@ -86,7 +86,8 @@ impl CleanerMetrics {
     pub(crate) fn of_threads<'a>(
         last: impl Iterator<Item = &'a (CleanerStats, PreCleanStats)> + Clone,
     ) -> Self {
-        let largest = |of: fn(&CleanerStats) -> f64| last.clone().map(|(stats, _)| of(stats)).fold(0.0, f64::max);
+        let largest =
+            |of: fn(&CleanerStats) -> f64| last.clone().map(|(stats, _)| of(stats)).fold(0.0, f64::max);
         let sum = |of: fn(&CleanerStats) -> u64| last.clone().map(|(stats, _)| of(stats)).sum::<u64>();
         let (read, written) = (sum(|stats| stats.bytes_read), sum(|stats| stats.bytes_written));
         let delay_ms = last.clone().map(|(_, pre)| pre.max_compaction_delay_ms).max().unwrap_or(0);

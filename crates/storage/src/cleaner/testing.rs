@@ -54,7 +54,10 @@ pub(super) fn batches(log: &UnifiedLog) -> Vec<RecordBatch> {
         for batch in MemoryRecords::new(found.records.read_all().unwrap()).batches_strict() {
             let batch = batch.expect("only whole batches are read");
             batch.ensure_valid().expect("only valid batches are read");
-            assert!(batches.last().is_none_or(|last| last.last_offset() < batch.base_offset()), "offsets grow");
+            assert!(
+                batches.last().is_none_or(|last| last.last_offset() < batch.base_offset()),
+                "offsets grow"
+            );
             next = batch.next_offset();
             batches.push(batch);
         }
@@ -138,14 +141,18 @@ pub(super) fn try_clean(
     first_dirty_offset: i64,
     map_slots: usize,
 ) -> Result<(i64, CleanerStats), CleanError> {
-    let cleaner = Cleaner {
-        map_slots,
-        load_factor: 0.9,
-        chunk_bytes: 300,
-        time: &*bench.time,
-        pace: &|_| Ok(()),
-    };
-    cleaner.clean(log, &range(bench, log, first_dirty_offset))
+    try_clean_range(bench, log, &range(bench, log, first_dirty_offset), map_slots)
+}
+
+pub(super) fn try_clean_range(
+    bench: &Bench,
+    log: &UnifiedLog,
+    range: &CleaningRange,
+    map_slots: usize,
+) -> Result<(i64, CleanerStats), CleanError> {
+    let cleaner =
+        Cleaner { map_slots, load_factor: 0.9, chunk_bytes: 300, time: &*bench.time, pace: &|_| Ok(()) };
+    cleaner.clean(log, range)
 }
 
 /// Compacts all that can be.

@@ -118,7 +118,10 @@ mod tests {
         let mut txns = CleanedTransactions::default();
         txns.add_aborted([txn(1, 10, 20)]);
         assert!(!txns.on_batch_read(1, 5, true), "an earlier transaction");
-        assert_eq!(txns.on_control_batch_read(1, 6, COMMIT), BatchRead { can_discard: false, retained: None });
+        assert_eq!(
+            txns.on_control_batch_read(1, 6, COMMIT),
+            BatchRead { can_discard: false, retained: None }
+        );
         assert!(txns.on_batch_read(1, 10, true));
         assert!(!txns.on_batch_read(2, 11, true));
         assert!(!txns.on_batch_read(1, 12, false));

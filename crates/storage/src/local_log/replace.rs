@@ -28,7 +28,10 @@ impl LocalLog {
         cleaned: &Arc<LogSegment>,
         replaced: &[Arc<LogSegment>],
     ) -> io::Result<Vec<i64>> {
-        assert!(self.has_inactive(replaced), "COMPACTION-BELOW-ACTIVE: the active segment is never compacted");
+        assert!(
+            self.has_inactive(replaced),
+            "COMPACTION-BELOW-ACTIVE: the active segment is never compacted"
+        );
         let base_offset = cleaned.base_offset();
         cleaned.change_suffix(SWAP_FILE_SUFFIX)?;
         self.fs.sync_dir(&self.dir())?;

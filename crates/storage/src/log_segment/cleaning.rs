@@ -35,7 +35,8 @@ impl LogSegment {
 
     /// Bytes of offset and time index of a segment that is appended to no more.
     pub(crate) fn index_bytes(&self) -> io::Result<[u64; 2]> {
-        let len = |kind: &str| Ok::<u64, io::Error>(self.fs.metadata(&self.path(kind))?.map_or(0, |file| file.len));
+        let len =
+            |kind: &str| Ok::<u64, io::Error>(self.fs.metadata(&self.path(kind))?.map_or(0, |file| file.len));
         Ok([len(INDEX_FILE_SUFFIX)?, len(TIME_INDEX_FILE_SUFFIX)?])
     }
 

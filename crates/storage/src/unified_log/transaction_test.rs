@@ -20,7 +20,12 @@ fn marker(epoch: i16, committed: bool, coordinator_epoch: i32) -> Bytes {
     builder.build().unwrap().into_bytes()
 }
 
-fn end(log: &UnifiedLog, version: i16, epoch: i16, coordinator_epoch: i32) -> Result<LogAppendInfo, ErrorCode> {
+fn end(
+    log: &UnifiedLog,
+    version: i16,
+    epoch: i16,
+    coordinator_epoch: i32,
+) -> Result<LogAppendInfo, ErrorCode> {
     let guard = VerificationGuard::SENTINEL;
     let records = marker(epoch, true, coordinator_epoch);
     let version = TransactionVersion(version);
@@ -163,10 +168,8 @@ fn offsets_of_a_transaction_need_proof_too() {
 fn verification_can_be_switched_while_the_log_is_open() {
     let log = verifying().open();
     assert_eq!(code(try_append(&log, transactional(PRODUCER, 0, 0, 1))), ErrorCode::InvalidTxnState);
-    let config = crate::ProducerStateManagerConfig {
-        transaction_verification_enabled: false,
-        ..Default::default()
-    };
+    let config =
+        crate::ProducerStateManagerConfig { transaction_verification_enabled: false, ..Default::default() };
     log.update_producer_state_config(config);
     append(&log, transactional(PRODUCER, 0, 0, 1));
     let outside = try_append(&log, idempotent(PRODUCER, 0, 1, 1));
