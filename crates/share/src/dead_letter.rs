@@ -106,10 +106,7 @@ pub fn destination_partition(source_partition: i32, num_partitions: i32) -> Opti
 
 /// Whether a produce request to the queue is worth another attempt.
 pub fn is_retriable_produce_error(error: ErrorCode) -> bool {
-    matches!(
-        error,
-        ErrorCode::NotLeaderOrFollower | ErrorCode::NetworkException | ErrorCode::RequestTimedOut
-    )
+    matches!(error, ErrorCode::NotLeaderOrFollower | ErrorCode::NetworkException | ErrorCode::RequestTimedOut)
 }
 
 /// Whether the creation of the queue's topic is worth another attempt: somebody else may be creating it.

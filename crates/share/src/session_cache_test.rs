@@ -190,11 +190,8 @@ fn only_what_is_worth_telling_is_answered() {
     let context = t.fetch(1, &[2], &[]).unwrap();
     let key = t.key.clone();
     let none = outcome(false, ErrorCode::None);
-    let outcomes = [
-        (partition(0), none),
-        (partition(1), outcome(true, ErrorCode::None)),
-        (partition(2), none),
-    ];
+    let outcomes =
+        [(partition(0), none), (partition(1), outcome(true, ErrorCode::None)), (partition(2), none)];
     for update in [false, true] {
         let selected = t.cache.select_for_response(&key, &context, &outcomes, update).unwrap();
         assert_eq!(selected, [false, true, true], "new partitions and records are told");

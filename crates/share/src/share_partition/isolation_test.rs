@@ -30,14 +30,8 @@ fn acquire(t: &mut TestContext, batches: &[FetchedBatch], read_committed: bool) 
 #[test]
 fn aborted_records_are_not_handed_out() {
     let mut t = TestContext::new();
-    let batches = [
-        batch(0, 4),
-        transactional(5, 9),
-        batch(10, 14),
-        transactional(15, 15),
-        marker(16),
-        batch(17, 19),
-    ];
+    let batches =
+        [batch(0, 4), transactional(5, 9), batch(10, 14), transactional(15, 15), marker(16), batch(17, 19)];
     let got = acquire(&mut t, &batches, true);
     assert_eq!(got, [(0, 4, 1), (10, 14, 1), (16, 19, 1)]);
     assert_eq!(t.partition.delivery_complete_count(), 6);

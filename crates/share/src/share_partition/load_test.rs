@@ -62,8 +62,10 @@ fn a_start_that_is_not_found_fails_with_the_logs_error() {
     partition.complete_read(Ok(read(UNINITIALIZED_START_OFFSET, &[])));
     partition.complete_start_offset(Err(ErrorCode::NotLeaderOrFollower));
     let error = SharePartitionError::NoStartOffset(ErrorCode::NotLeaderOrFollower);
-    assert!(std::iter::from_fn(|| partition.poll_effect())
-        .any(|effect| effect == SharePartitionEffect::Initialized { result: Err(error) }));
+    assert!(
+        std::iter::from_fn(|| partition.poll_effect())
+            .any(|effect| effect == SharePartitionEffect::Initialized { result: Err(error) })
+    );
     assert!(error.fences());
 }
 
@@ -117,8 +119,7 @@ fn a_partition_that_is_fenced_while_it_loads_stays_fenced() {
 
 #[test]
 fn what_was_settled_stays_settled() {
-    let batches =
-        [state(10, 14, Acknowledged, 1), state(15, 19, Available, 2), state(20, 24, Archived, 3)];
+    let batches = [state(10, 14, Acknowledged, 1), state(15, 19, Available, 2), state(20, 24, Archived, 3)];
     let mut t = restored(10, &batches);
     assert_eq!((t.offsets(), t.next_fetch_offset()), ((15, 24), 15));
     assert_eq!(t.partition.delivery_complete_count(), 5);

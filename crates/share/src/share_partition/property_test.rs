@@ -186,9 +186,10 @@ impl World {
     }
 
     fn free_held(&self, member: usize) -> Vec<i64> {
-        let mine = self.held.iter().filter(|(offset, (holder, _))| {
-            *holder == member && !self.pending.contains(*offset)
-        });
+        let mine = self
+            .held
+            .iter()
+            .filter(|(offset, (holder, _))| *holder == member && !self.pending.contains(*offset));
         mine.map(|(offset, _)| *offset).collect()
     }
 

@@ -63,11 +63,8 @@ impl TestContext {
         start_offset: i64,
         batches: &[PersisterStateBatch],
     ) -> Self {
-        let mut t = Self {
-            partition: SharePartition::new(LEADER_EPOCH, config),
-            now_ms: 1_000,
-            others: Vec::new(),
-        };
+        let mut t =
+            Self { partition: SharePartition::new(LEADER_EPOCH, config), now_ms: 1_000, others: Vec::new() };
         assert_eq!(t.partition.maybe_initialize(), Err(SharePartitionError::Initializing));
         let read = ReadState { state_epoch: 7, start_offset, batches: batches.to_vec() };
         t.partition.complete_read(Ok(read));
