@@ -27,6 +27,8 @@ pub mod streams;
 mod surroundings;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod testing_records;
 mod timer;
 
 pub use any_group::Group;

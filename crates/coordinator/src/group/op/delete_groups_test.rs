@@ -1,7 +1,7 @@
 use super::*;
 use crate::group::GroupCoordinatorConfig;
 use crate::group::testing::{Entry, GROUP, MemoryLog, TestContext, commit_request};
-use bytes::Bytes;
+use crate::group::testing_records::{consumer_group, share_group, streams_group};
 
 fn delete(t: &mut TestContext) -> ErrorCode {
     let result = t.shard().delete_groups(&[GROUP.into()]);
@@ -54,34 +54,20 @@ fn offsets_of_transactions_under_way_go_too() {
 
 #[test]
 fn groups_of_newer_protocols_leave_no_trace() {
-    let foreign = |key: &'static [u8]| {
-        let kind = i16::from_be_bytes([key[0], key[1]]);
-        let value = Some(Bytes::from_static(b"\0\0"));
-        Entry::Record(
-            -1,
-            GroupRecord::Foreign { kind, group: GROUP.into(), key: Bytes::from_static(key), value },
-        )
+    let kinds = |t: &TestContext, from: usize| -> Vec<u8> {
+        t.records()[from..].iter().map(|record| record.encode().unwrap().0[1]).collect()
     };
-    let entries = vec![
-        foreign(b"\0\x05\0\x05grupo\0\x01m"),
-        foreign(b"\0\x03\0\x05grupo"),
-        foreign(b"\0\x06\0\x05grupo"),
-        foreign(b"\0\x07\0\x05grupo\0\x01m"),
-        foreign(b"\0\x08\0\x05grupo\0\x01m"),
-    ];
-    let log = MemoryLog { high_watermark: 5, entries, ..Default::default() };
-    let mut t = TestContext::on(GroupCoordinatorConfig::default(), log, 0);
+    let mut t = TestContext::on_records(consumer_group(GROUP, &["m"]));
     assert_eq!(delete(&mut t), ErrorCode::NonEmptyGroup);
     t.advance(45_000);
-    let kinds = |t: &TestContext, from: usize| -> Vec<i16> {
-        let kind = |record: &GroupRecord| match record {
-            GroupRecord::Foreign { kind, value: None, .. } => *kind,
-            other => panic!("{other:?}"),
-        };
-        t.records()[from..].iter().map(kind).collect()
-    };
-    assert_eq!(kinds(&t, 5), vec![8, 7, 5], "the members' sessions are over");
+    assert_eq!(kinds(&t, 3), [8, 7, 5, 3], "the member's session is over");
     assert_eq!(delete(&mut t), ErrorCode::None);
-    assert_eq!(kinds(&t, 8), vec![6, 3], "the group itself is last");
+    assert_eq!(kinds(&t, 7), [6, 4, 3], "the group itself is last");
     assert!(t.restarted().shard().group(&GROUP.into()).is_none());
+    for (other, deleted) in [(share_group(GROUP), [12, 15, 11]), (streams_group(GROUP), [20, 17, 23])] {
+        let mut t = TestContext::on_records(vec![other]);
+        assert_eq!(delete(&mut t), ErrorCode::None);
+        assert_eq!(kinds(&t, 1), deleted);
+        assert!(t.restarted().shard().group(&GROUP.into()).is_none());
+    }
 }

@@ -1,8 +1,8 @@
 use super::*;
-use crate::group::GroupCoordinatorConfig;
 use crate::group::testing::{
-    Entry, GROUP, MemoryLog, TestContext, commit_request, context_of, join_request, static_join_request,
+    GROUP, TestContext, commit_request, context_of, join_request, static_join_request,
 };
+use crate::group::testing_records::consumer_group;
 
 fn describe(t: &TestContext, version: i16) -> DescribedGroup {
     let committed = t.context.committed();
@@ -66,12 +66,7 @@ fn a_group_that_is_not_there() {
 
 #[test]
 fn groups_of_newer_protocols() {
-    let key = bytes::Bytes::from_static(b"\0\x03\0\x05grupo");
-    let value = Some(bytes::Bytes::from_static(b"\0\0"));
-    let record = crate::group::GroupRecord::Foreign { kind: 3, group: GROUP.into(), key, value };
-    let entries = vec![Entry::Record(-1, record)];
-    let log = MemoryLog { high_watermark: 1, entries, ..Default::default() };
-    let t = TestContext::on(GroupCoordinatorConfig::default(), log, 0);
+    let t = TestContext::on_records(consumer_group(GROUP, &[]));
     let group = describe(&t, 6);
     assert_eq!(ErrorCode::from_code(group.error_code), ErrorCode::GroupIdNotFound);
     assert_eq!(group.error_message.as_deref(), Some("Group grupo is not a classic group."));

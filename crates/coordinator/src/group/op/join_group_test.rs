@@ -1,9 +1,10 @@
 use super::*;
 use crate::group::GroupCoordinatorConfig;
 use crate::group::testing::{
-    Entry, GROUP, MemoryLog, REBALANCE_TIMEOUT_MS, SESSION_TIMEOUT_MS, TestContext, join_request, protocols,
+    GROUP, REBALANCE_TIMEOUT_MS, SESSION_TIMEOUT_MS, TestContext, join_request, protocols,
     static_join_request,
 };
+use crate::group::testing_records::{consumer_group, share_group, streams_group};
 
 fn error(response: &JoinGroupResponse) -> ErrorCode {
     ErrorCode::from_code(response.error_code)
@@ -452,36 +453,29 @@ fn a_member_that_wants_no_rebalance_timeout_harms_nobody() {
 
 #[test]
 fn groups_of_newer_protocols() {
-    use crate::group::GroupRecord;
-    let foreign = |kind: i16, key: &'static [u8]| {
-        Entry::Record(
-            -1,
-            GroupRecord::Foreign {
-                kind,
-                group: GROUP.into(),
-                key: Bytes::from_static(key),
-                value: Some(Bytes::from_static(b"\0\0")),
-            },
-        )
-    };
-    let group = foreign(3, b"\0\x03\0\x05grupo");
-    let member = foreign(5, b"\0\x05\0\x05grupo\0\x01m");
-    let on = |entries: Vec<Entry>| {
-        let log = MemoryLog { high_watermark: entries.len() as i64, entries, ..Default::default() };
-        TestContext::on(GroupCoordinatorConfig::default(), log, 0)
-    };
-    // With members: not for a member of the old protocol.
-    let mut t = on(vec![group.clone(), member]);
-    assert_eq!(error(&t.join_now(9, &join_request(&nobody()))), ErrorCode::InconsistentGroupProtocol);
+    // With members: not for a member of another protocol.
+    let mut t = TestContext::on_records(consumer_group(GROUP, &["m"]));
+    let mut connect = join_request(&nobody());
+    connect.protocol_type = "connect".into();
+    assert_eq!(error(&t.join_now(9, &connect)), ErrorCode::InconsistentGroupProtocol);
     // Its members were not heard of for a session's time: gone.
     t.advance(45_000);
-    assert_eq!(error(&t.join_now(9, &join_request(&nobody()))), ErrorCode::MemberIdRequired);
-    // Without members: the group becomes a classic one, and its old records are deleted.
-    let mut t = on(vec![group]);
+    assert_eq!(error(&t.join_now(9, &connect)), ErrorCode::MemberIdRequired);
+    for other in [share_group(GROUP), streams_group(GROUP)] {
+        let mut t = TestContext::on_records(vec![other]);
+        let told = error(&t.join_now(9, &join_request(&nobody())));
+        assert_eq!(told, ErrorCode::InconsistentGroupProtocol);
+    }
+}
+
+#[test]
+fn an_empty_consumer_group_becomes_a_classic_one() {
+    let mut t = TestContext::on_records(consumer_group(GROUP, &[]));
     assert_eq!(error(&t.join_now(9, &join_request(&nobody()))), ErrorCode::MemberIdRequired);
     let records = t.records();
-    assert!(matches!(&records[1], GroupRecord::Foreign { kind: 3, value: None, .. }));
-    assert!(matches!(&records[2], GroupRecord::GroupMetadata { value: Some(_), .. }));
+    let kinds: Vec<u8> = records[1..].iter().map(|record| record.encode().unwrap().0[1]).collect();
+    assert_eq!(kinds, [6, 4, 3, 2], "its old records are deleted");
+    assert!(matches!(&records[4], crate::group::GroupRecord::GroupMetadata { value: Some(_), .. }));
     assert_eq!(t.restarted().state(), "Empty");
 }
 

@@ -1,25 +1,12 @@
-use bytes::Bytes;
-
 use super::*;
-use crate::group::testing::{Entry, MemoryLog, TestContext, commit_request};
-use crate::group::{GroupCoordinatorConfig, GroupRecord};
+use crate::group::testing::{TestContext, commit_request};
+use crate::group::testing_records::{consumer_group, share_group, streams_group};
 
 /// A stable group, a group of offsets, and one of each newer protocol.
 fn five_groups() -> TestContext {
-    let foreign = |group: &'static str, key: &'static [u8]| {
-        let kind = i16::from_be_bytes([key[0], key[1]]);
-        let (key, value) = (Bytes::from_static(key), Some(Bytes::from_static(b"\0\0")));
-        let group = ByteString::from_static(group);
-        Entry::Record(-1, GroupRecord::Foreign { kind, group, key, value })
-    };
-    let entries = vec![
-        foreign("c", b"\0\x03\0\x01c"),
-        foreign("c", b"\0\x05\0\x01c\0\x01m"),
-        foreign("s", b"\0\x0b\0\x01s"),
-        foreign("t", b"\0\x11\0\x01t"),
-    ];
-    let log = MemoryLog { high_watermark: 4, entries, ..Default::default() };
-    let mut t = TestContext::on(GroupCoordinatorConfig::default(), log, 0);
+    let mut records = consumer_group("c", &["m"]);
+    records.extend([share_group("s"), streams_group("t")]);
+    let mut t = TestContext::on_records(records);
     t.stable_group(1);
     let mut commit = commit_request(-1, &ByteString::new());
     commit.group_id = "offsets".into();

@@ -1,10 +1,10 @@
 use super::*;
 use crate::group::GroupCoordinatorConfig;
 use crate::group::testing::{
-    Entry, GROUP, MemoryLog, SESSION_TIMEOUT_MS, TestContext, commit_request, join_request,
+    GROUP, SESSION_TIMEOUT_MS, TestContext, commit_request, join_request,
     static_join_request,
 };
-use bytes::Bytes;
+use crate::group::testing_records::{EPOCH, consumer_group, share_group, streams_group};
 
 fn nobody() -> ByteString {
     ByteString::new()
@@ -163,24 +163,19 @@ fn an_answer_waits_for_its_commit_and_not_for_ever() {
 
 #[test]
 fn groups_of_newer_protocols() {
-    let on = |keys: &[&'static [u8]]| {
-        let entry = |key: &&'static [u8]| {
-            let kind = i16::from_be_bytes([key[0], key[1]]);
-            let value = Some(Bytes::from_static(b"\0\0"));
-            Entry::Record(
-                -1,
-                GroupRecord::Foreign { kind, group: GROUP.into(), key: Bytes::from_static(key), value },
-            )
-        };
-        let entries: Vec<_> = keys.iter().map(entry).collect();
-        let log = MemoryLog { high_watermark: entries.len() as i64, entries, ..Default::default() };
-        TestContext::on(GroupCoordinatorConfig::default(), log, 0)
+    let commit = |records: &[GroupRecord], version, epoch, member_id: ByteString| {
+        TestContext::on_records(records.to_vec()).commit_offset(version, &commit_request(epoch, &member_id))
     };
-    let mut consumer = on(&[b"\0\x03\0\x05grupo", b"\0\x05\0\x05grupo\0\x01m"]);
-    assert_eq!(consumer.commit_offset(9, &commit_request(-1, &nobody())), Err(ErrorCode::UnknownMemberId));
-    assert_eq!(consumer.commit_offset(9, &commit_request(5, &"m".into())), Err(ErrorCode::UnknownMemberId));
-    let mut empty = on(&[b"\0\x03\0\x05grupo"]);
-    assert_eq!(empty.commit_offset(9, &commit_request(-1, &nobody())), Ok(0));
-    let mut share = on(&[b"\0\x0b\0\x05grupo"]);
-    assert_eq!(share.commit_offset(9, &commit_request(-1, &nobody())), Err(ErrorCode::GroupIdNotFound));
+    let consumer = consumer_group(GROUP, &["m"]);
+    assert_eq!(commit(&consumer, 9, -1, nobody()), Err(ErrorCode::UnknownMemberId));
+    assert_eq!(commit(&consumer, 9, EPOCH, "x".into()), Err(ErrorCode::UnknownMemberId));
+    assert_eq!(commit(&consumer, 9, EPOCH, "m".into()), Ok(0));
+    assert_eq!(commit(&consumer, 9, EPOCH + 1, "m".into()), Err(ErrorCode::StaleMemberEpoch));
+    assert_eq!(commit(&consumer, 9, EPOCH - 1, "m".into()), Err(ErrorCode::StaleMemberEpoch));
+    assert_eq!(commit(&consumer, 8, EPOCH, "m".into()), Err(ErrorCode::UnsupportedVersion));
+    assert_eq!(commit(&consumer_group(GROUP, &[]), 9, -1, nobody()), Ok(0));
+    let streams = [streams_group(GROUP)];
+    assert_eq!(commit(&streams, 9, -1, nobody()), Ok(0));
+    assert_eq!(commit(&streams, 9, EPOCH, "m".into()), Err(ErrorCode::UnknownMemberId));
+    assert_eq!(commit(&[share_group(GROUP)], 9, -1, nobody()), Err(ErrorCode::GroupIdNotFound));
 }

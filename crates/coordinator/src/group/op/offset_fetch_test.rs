@@ -1,6 +1,7 @@
 use super::*;
 use crate::group::GroupCoordinatorConfig;
 use crate::group::testing::{Entry, GROUP, MemoryLog, TestContext, commit_request, fetch_request};
+use crate::group::testing_records::{EPOCH, consumer_group, share_group, streams_group};
 use crate::runtime::TransactionResult;
 
 fn on(entries: Vec<Entry>) -> TestContext {
@@ -133,22 +134,22 @@ fn all_topics_of_a_group_with_a_transaction_under_way() {
 
 #[test]
 fn groups_of_newer_protocols() {
-    let foreign = |key: &'static [u8]| {
-        let kind = i16::from_be_bytes([key[0], key[1]]);
-        let (key, value) = (bytes::Bytes::from_static(key), Some(bytes::Bytes::from_static(b"\0\0")));
-        Entry::Record(-1, crate::group::GroupRecord::Foreign { kind, group: GROUP.into(), key, value })
-    };
-    let consumer = on(vec![
-        foreign(b"\0\x03\0\x05grupo"),
-        foreign(b"\0\x05\0\x05grupo\0\x01m"),
-        TestContext::transactional_entry(-1, 600),
-    ]);
+    let mut entries: Vec<_> =
+        consumer_group(GROUP, &["m"]).into_iter().map(|record| Entry::Record(-1, record)).collect();
+    entries.push(TestContext::transactional_entry(-1, 600));
+    let consumer = on(entries);
     let mut request = fetch_request("pagos");
     let response = consumer.shard().fetch_offsets(&request, false).unwrap();
     assert_eq!(response.topics[0].partitions[0].committed_offset, 600, "administrators may look");
-    (request.member_id, request.member_epoch) = (Some("m".into()), 3);
+    (request.member_id, request.member_epoch) = (Some("m".into()), EPOCH);
+    assert!(consumer.shard().fetch_offsets(&request, false).is_ok());
+    request.member_epoch = EPOCH + 1;
+    assert_eq!(consumer.shard().fetch_offsets(&request, false), Err(GroupError::StaleMemberEpoch));
+    request.member_id = Some("x".into());
     assert_eq!(consumer.shard().fetch_offsets(&request, false), Err(GroupError::UnknownMemberId));
-    let share = on(vec![foreign(b"\0\x0b\0\x05grupo")]);
+    let streams = TestContext::on_records(vec![streams_group(GROUP)]);
+    assert_eq!(streams.shard().fetch_offsets(&request, false), Err(GroupError::UnknownMemberId));
+    let share = TestContext::on_records(vec![share_group(GROUP)]);
     let response = share.shard().fetch_offsets(&request, false).unwrap();
     assert_eq!(response.topics[0].partitions[0].committed_offset, -1);
 }

@@ -1,6 +1,5 @@
 use ottla_common::ErrorCode;
 
-use super::*;
 use crate::group::streams::testing::{GROUP, World, beat_request};
 
 #[test]

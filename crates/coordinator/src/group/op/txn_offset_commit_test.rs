@@ -5,6 +5,7 @@ use crate::group::testing::{
     Entry, GROUP, MemoryLog, TestContext, context_of, fetch_request, join_request, static_join_request,
 };
 use crate::group::GroupCoordinatorConfig;
+use crate::group::testing_records::{EPOCH, consumer_group, share_group};
 use crate::runtime::TransactionResult;
 
 const PRODUCER: i64 = 77;
@@ -130,6 +131,20 @@ fn a_fenced_static_member() {
     let mut request = request(1, &"otro".into());
     request.group_instance_id = Some("a".into());
     assert_eq!(commit(&t, 5, &request), Err(ErrorCode::FencedInstanceId));
+}
+
+#[test]
+fn members_of_newer_protocols() {
+    let t = TestContext::on_records(consumer_group(GROUP, &["m"]));
+    assert_eq!(commit(&t, 6, &request(EPOCH, &"m".into())), Ok(ErrorCode::None));
+    assert_eq!(commit(&t, 6, &request(-1, &nobody())), Ok(ErrorCode::None), "producers need not say who they are");
+    assert_eq!(commit(&t, 6, &request(EPOCH, &"x".into())), Err(ErrorCode::UnknownMemberId));
+    for stale in [EPOCH - 1, EPOCH + 1] {
+        assert_eq!(commit(&t, 6, &request(stale, &"m".into())), Err(ErrorCode::StaleMemberEpoch));
+        assert_eq!(commit(&t, 5, &request(stale, &"m".into())), Err(ErrorCode::IllegalGeneration));
+    }
+    let t = TestContext::on_records(vec![share_group(GROUP)]);
+    assert_eq!(commit(&t, 6, &request(-1, &nobody())), Err(ErrorCode::GroupIdNotFound));
 }
 
 #[test]

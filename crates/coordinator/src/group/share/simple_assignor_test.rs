@@ -62,7 +62,7 @@ fn fewer_members_than_partitions_have_them_to_themselves() {
 #[test]
 fn more_members_than_partitions_share_them() {
     let metadata = TestMetadata::of(&[("t0", 2)]);
-    let assigned = assign(&group(&[&[0]; 5]), &metadata);
+    let assigned = assign(&group(&[&[0][..]; 5]), &metadata);
     assert_eq!(sizes(&assigned).iter().sum::<usize>(), 6);
     assert!(sizes(&assigned).iter().all(|size| (1..=2).contains(size)));
     assert!(holders(&assigned).values().all(|count| *count == 3));

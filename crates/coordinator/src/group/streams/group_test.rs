@@ -121,7 +121,7 @@ fn owners_follow_members() {
     let owners = |world: &World| world.group.as_ref().unwrap().owners().active(&"0".into(), 2).cloned();
     assert_eq!(world.active("a1"), tasks(&[("0", &[0, 1, 2, 3])]));
     assert_eq!(owners(&world), Some("a".into()));
-    let moved = crate::group::streams::testing::beat_request("a1", world.member("a1").member_epoch);
+    let moved = beat_request("a1", world.member("a1").member_epoch);
     let moved = ottla_protocol::messages::StreamsGroupHeartbeatRequest { process_id: Some("z".into()), ..moved };
     world.heartbeat(&moved).unwrap();
     assert_eq!(owners(&world), Some("z".into()));

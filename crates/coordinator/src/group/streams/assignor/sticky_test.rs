@@ -163,7 +163,7 @@ fn tasks_of(group: &GroupSpec) -> Vec<(ByteString, i32, bool)> {
 fn check(group: &GroupSpec, assignment: &GroupAssignment) {
     let ids: Vec<_> = group.members.keys().collect();
     assert_eq!(assignment.keys().collect::<Vec<_>>(), ids, "everybody is told something");
-    let processes: std::collections::BTreeSet<_> =
+    let processes: BTreeSet<_> =
         group.members.values().map(|member| &member.process_id).collect();
     for (subtopology, partition, is_stateful) in tasks_of(group) {
         let holders = |standby: bool| -> Vec<&ByteString> {
