@@ -1,72 +1,24 @@
 //! Share-partitions under whatever members, time, the share coordinator and the log may do to them, beside
 //! a model that knows of each offset by itself.
 
+mod ops;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::testing::{ACCEPT, LOCK_MS, REJECT, RELEASE, RENEW, TestContext, batch};
+use self::ops::{KINDS, MEMBERS, Op, log, op};
+
+use super::testing::{ACCEPT, LOCK_MS, RELEASE, RENEW, TestContext};
 use super::*;
 use crate::acknowledgement::AcknowledgementBatch;
 use crate::fetched::{Fetched, FetchedBatch};
 use crate::persister::{PersisterError, PersisterStateBatch, WriteState, append_merged};
 use crate::record_state::RecordState;
 
-const MEMBERS: [&str; 3] = ["a", "b", "c"];
 const DELIVERY_LIMIT: i32 = 4;
 const RECORD_LOCKS: i32 = 60;
-const GAP: i8 = 0;
-const KINDS: [i8; 5] = [GAP, ACCEPT, RELEASE, REJECT, RENEW];
-
-#[derive(Debug, Clone)]
-enum Op {
-    Fetch { member: usize, record_limit: bool, max_records: i32, batches: usize },
-    Acknowledge { member: usize, nth: usize, len: i64, kinds: Vec<usize> },
-    Steal { member: usize, nth: usize },
-    Release { member: usize },
-    Advance { ms: i64 },
-    Write { nth: usize, ok: bool },
-    DeadLetter { nth: usize },
-    CutLog { to: usize, told: bool },
-    Compact { nth: usize },
-    Restart,
-}
-
-fn op() -> impl Strategy<Value = Op> {
-    let member = 0..MEMBERS.len();
-    let nth = 0usize..100;
-    let kinds = prop::collection::vec(0..KINDS.len(), 1..6);
-    prop_oneof![
-        12 => (member.clone(), any::<bool>(), 1i32..30, 1usize..6).prop_map(
-            |(member, record_limit, max_records, batches)| {
-                Op::Fetch { member, record_limit, max_records, batches }
-            }
-        ),
-        12 => (member.clone(), nth.clone(), 1i64..12, kinds)
-            .prop_map(|(member, nth, len, kinds)| Op::Acknowledge { member, nth, len, kinds }),
-        1 => (member.clone(), nth.clone()).prop_map(|(member, nth)| Op::Steal { member, nth }),
-        1 => member.prop_map(|member| Op::Release { member }),
-        4 => (0i64..25_000).prop_map(|ms| Op::Advance { ms }),
-        12 => (nth.clone(), prop::bool::weighted(0.8)).prop_map(|(nth, ok)| Op::Write { nth, ok }),
-        4 => nth.clone().prop_map(|nth| Op::DeadLetter { nth }),
-        1 => (0usize..20, any::<bool>()).prop_map(|(to, told)| Op::CutLog { to, told }),
-        1 => nth.prop_map(|nth| Op::Compact { nth }),
-        1 => Just(Op::Restart),
-    ]
-}
-
-/// Batches of different sizes, here and there with offsets between them that hold nothing.
-fn log() -> Vec<FetchedBatch> {
-    let mut next = 0;
-    let mut batches = Vec::new();
-    for (index, len) in [1, 5, 3, 10, 2, 7].into_iter().cycle().take(30).enumerate() {
-        next += if index % 7 == 6 { 4 } else { 0 };
-        batches.push(batch(next, next + len - 1));
-        next += len;
-    }
-    batches
-}
 
 /// A request that waits for its write, and what it says of which offset.
 type Request = Vec<(i64, i8)>;
