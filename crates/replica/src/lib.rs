@@ -1,5 +1,7 @@
 //! Replicas of partitions on this broker: who leads, what may be read, who waits.
 
+pub mod transaction_verification;
+
 mod alarms;
 mod append;
 mod delayed;
