@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -75,6 +76,7 @@ impl CoordinatorShard for GroupCoordinatorShard {
     type Record = GroupRecord;
     type Change = GroupChange;
     type Reply = GroupReply;
+    type Effect = Infallible;
     type Continuation = GroupContinuation;
     type TimerKey = GroupTimerKey;
     type TimerEvent = GroupTimerEvent;

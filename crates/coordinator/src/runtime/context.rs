@@ -28,12 +28,17 @@ pub trait CoordinatorLog<R> {
 
 /// What the outside is to be told.
 #[derive(Debug)]
-pub enum Output<R, E> {
+pub enum Output<R, F, E> {
     /// The answer to a parked request.
     Reply(Token, R),
+    /// Something to be done outside.
+    Effect(F),
     /// The operation that brought this event is committed, or failed.
     Complete(E, Result<(), ErrorCode>),
 }
+
+/// What a shard's context tells the outside.
+pub type OutputOf<S, E> = Output<<S as CoordinatorShard>::Reply, <S as CoordinatorShard>::Effect, E>;
 
 /// How a decision's records are appended.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +67,7 @@ pub struct CoordinatorContext<S: CoordinatorShard, E> {
     deferred: VecDeque<Deferred<S::Continuation, E>>,
     write_timeout_ms: i64,
     last_written: i64,
-    outputs: Vec<Output<S::Reply, E>>,
+    outputs: Vec<OutputOf<S, E>>,
 }
 
 impl<S: CoordinatorShard, E> CoordinatorContext<S, E> {
@@ -77,7 +82,7 @@ impl<S: CoordinatorShard, E> CoordinatorContext<S, E> {
     }
 
     /// What the outside is to be told since the last time somebody asked.
-    pub fn take_outputs(&mut self) -> Vec<Output<S::Reply, E>> {
+    pub fn take_outputs(&mut self) -> Vec<OutputOf<S, E>> {
         std::mem::take(&mut self.outputs)
     }
 
@@ -100,8 +105,18 @@ impl<S: CoordinatorShard, E> CoordinatorContext<S, E> {
         event: Option<E>,
         log: &mut impl CoordinatorLog<S::Record>,
     ) {
-        let CoordinatorResult { records, timers, changes, replies, then, replay, atomic, producer, response: () } =
-            result;
+        let CoordinatorResult {
+            records,
+            response: (),
+            timers,
+            changes,
+            replies,
+            effects,
+            then,
+            replay,
+            atomic,
+            producer,
+        } = result;
         for change in changes {
             self.timeline.latest_mut().apply(change);
         }
@@ -109,6 +124,7 @@ impl<S: CoordinatorShard, E> CoordinatorContext<S, E> {
             self.timers.change(timer);
         }
         self.outputs.extend(replies.into_iter().map(|(token, reply)| Output::Reply(token, reply)));
+        self.outputs.extend(effects.into_iter().map(Output::Effect));
         let batch = Batch { producer, replay, atomic };
         if let Err(error) = self.append(now_ms, &records, batch, log) {
             let refused = Deferred { offset: self.last_written, deadline_ms: now_ms, then, event };
@@ -175,7 +191,7 @@ impl<S: CoordinatorShard, E> CoordinatorContext<S, E> {
     }
 
     /// This node is no longer the coordinator: every waiting request is told so.
-    pub fn unload(mut self) -> Vec<Output<S::Reply, E>> {
+    pub fn unload(mut self) -> Vec<OutputOf<S, E>> {
         let replies = self.timeline.latest().on_unloaded();
         self.outputs.extend(replies.into_iter().map(|(token, reply)| Output::Reply(token, reply)));
         for deferred in std::mem::take(&mut self.deferred) {

@@ -9,7 +9,7 @@ mod timers;
 
 use ottla_common::ErrorCode;
 
-pub use context::{CoordinatorContext, CoordinatorLoad, CoordinatorLog, Output};
+pub use context::{CoordinatorContext, CoordinatorLoad, CoordinatorLog, Output, OutputOf};
 pub use timers::{CoordinatorTimers, TimerChange};
 
 /// Names a request that is parked inside a shard until a later decision answers it.
@@ -59,6 +59,8 @@ pub trait CoordinatorShard: Clone {
     type Change;
     /// The answer to a parked request.
     type Reply;
+    /// Something to be done outside of the shard.
+    type Effect;
     /// What is to be decided once the records of a decision are committed, or refused.
     type Continuation;
     /// Names a timer. At most one timer of a name runs at a time.
@@ -106,6 +108,8 @@ pub struct CoordinatorResult<T, S: CoordinatorShard> {
     pub changes: Vec<S::Change>,
     /// Answers to parked requests, to be sent at once.
     pub replies: Vec<(Token, S::Reply)>,
+    /// To be done outside of the shard, at once: what makes it necessary is written already.
+    pub effects: Vec<S::Effect>,
     /// To be asked once the records are committed or refused.
     pub then: Option<S::Continuation>,
     /// Whether the records are replayed. Not so when `changes` already hold their effect.
@@ -125,6 +129,7 @@ impl<T, S: CoordinatorShard> CoordinatorResult<T, S> {
             timers: Vec::new(),
             changes: Vec::new(),
             replies: Vec::new(),
+            effects: Vec::new(),
             then: None,
             replay: true,
             atomic: true,
@@ -139,15 +144,31 @@ impl<T, S: CoordinatorShard> CoordinatorResult<T, S> {
 
     /// The same decision with another response.
     pub fn with_response<U>(self, response: U) -> CoordinatorResult<U, S> {
-        let Self { records, response: _, timers, changes, replies, then, replay, atomic, producer } = self;
-        CoordinatorResult { records, response, timers, changes, replies, then, replay, atomic, producer }
+        self.split_response().0.answering(response)
     }
 
-    /// The same decision with another response, and the response it had.
+    /// The same decision without its response, and the response.
     pub fn split_response(self) -> (CoordinatorResult<(), S>, T) {
-        let Self { records, response, timers, changes, replies, then, replay, atomic, producer } = self;
-        let rest =
-            CoordinatorResult { records, response: (), timers, changes, replies, then, replay, atomic, producer };
+        let Self { records, response, timers, changes, replies, effects, then, replay, atomic, producer } = self;
+        let rest = CoordinatorResult {
+            records,
+            response: (),
+            timers,
+            changes,
+            replies,
+            effects,
+            then,
+            replay,
+            atomic,
+            producer,
+        };
         (rest, response)
+    }
+}
+
+impl<S: CoordinatorShard> CoordinatorResult<(), S> {
+    fn answering<U>(self, response: U) -> CoordinatorResult<U, S> {
+        let Self { records, response: (), timers, changes, replies, effects, then, replay, atomic, producer } = self;
+        CoordinatorResult { records, response, timers, changes, replies, effects, then, replay, atomic, producer }
     }
 }

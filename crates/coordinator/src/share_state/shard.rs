@@ -125,6 +125,7 @@ impl CoordinatorShard for ShareCoordinatorShard {
     type Record = ShareStateRecord;
     type Change = Infallible;
     type Reply = Infallible;
+    type Effect = Infallible;
     type Continuation = Infallible;
     type TimerKey = ShareStateTimer;
     type TimerEvent = ShareStateTimer;

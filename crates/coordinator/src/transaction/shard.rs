@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,9 +16,6 @@ use crate::runtime::{CoordinatorResult, CoordinatorShard, TimerChange, Token, Tr
 
 /// What the transaction coordinator decides.
 pub type TransactionDecision<T> = CoordinatorResult<T, TransactionCoordinatorShard>;
-
-/// Requests are never parked here. What goes out as a reply is an effect, under this token.
-const NOT_PARKED: Token = Token(0);
 
 /// The transactional ids of one partition of `__transaction_state`.
 #[derive(Debug, Clone)]
@@ -172,15 +170,10 @@ impl TransactionCoordinatorShard {
     pub(super) fn refill<T>(&self, mut decision: TransactionDecision<T>) -> TransactionDecision<T> {
         if self.producer_ids.is_wanting() {
             decision.changes.push(TransactionChange::ProducerIdsRequested);
-            decision.replies.push(effect(TransactionEffect::RequestProducerIds));
+            decision.effects.push(TransactionEffect::RequestProducerIds);
         }
         decision
     }
-}
-
-/// An effect on its way out.
-pub(super) fn effect(effect: TransactionEffect) -> (Token, TransactionEffect) {
-    (NOT_PARKED, effect)
 }
 
 /// The same decision with an answer.
@@ -195,7 +188,8 @@ pub(super) fn changed(change: TransactionChange) -> TransactionDecision<()> {
 impl CoordinatorShard for TransactionCoordinatorShard {
     type Record = TransactionRecord;
     type Change = TransactionChange;
-    type Reply = TransactionEffect;
+    type Reply = Infallible;
+    type Effect = TransactionEffect;
     type Continuation = TransactionContinuation;
     type TimerKey = TransactionTimerKey;
     type TimerEvent = TransactionTimerEvent;
@@ -270,7 +264,7 @@ impl CoordinatorShard for TransactionCoordinatorShard {
         decision
     }
 
-    fn on_unloaded(&self) -> Vec<(Token, TransactionEffect)> {
+    fn on_unloaded(&self) -> Vec<(Token, Infallible)> {
         Vec::new()
     }
 }

@@ -318,8 +318,8 @@ impl TestContext {
                 Output::Complete(event, outcome) => {
                     self.completed.insert(event, outcome);
                 }
-                Output::Reply(_, TransactionEffect::SendMarkers(markers)) => self.markers.push(markers),
-                Output::Reply(_, TransactionEffect::RequestProducerIds) => {
+                Output::Effect(TransactionEffect::SendMarkers(markers)) => self.markers.push(markers),
+                Output::Effect(TransactionEffect::RequestProducerIds) => {
                     let block = self.producer_ids.map_or(0..0, |first| first..first + 100);
                     self.producer_ids = self.producer_ids.map(|first| first + 100);
                     let decision = self.context.shard().supply_producer_ids(block);

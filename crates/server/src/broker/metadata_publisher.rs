@@ -224,7 +224,7 @@ impl MetadataPublisher {
     /// may have been changed since it was made.
     fn learn_group_partitions(&self, image: &MetadataImage) {
         if let Some(topic) = image.topics.topic_by_name(GROUP_METADATA_TOPIC) {
-            self.parts.groups.startup(topic.partitions.size() as i32);
+            self.parts.groups.runtime().startup(topic.partitions.size() as i32);
         }
     }
 
@@ -238,7 +238,7 @@ impl MetadataPublisher {
         deleted.await.map_err(|_| PublishError::Apply)?;
         for tp in changes.deletes.keys() {
             if &*tp.topic == GROUP_METADATA_TOPIC {
-                self.parts.groups.on_resignation(tp.partition, None);
+                self.parts.groups.runtime().on_resignation(tp.partition, None);
             }
         }
         Ok(())
@@ -262,9 +262,9 @@ impl MetadataPublisher {
                 continue;
             }
             if !changes.leaders.contains_key(tp) {
-                self.parts.groups.on_resignation(tp.partition, Some(partition.leader_epoch));
+                self.parts.groups.runtime().on_resignation(tp.partition, Some(partition.leader_epoch));
             } else if changes.elected_leaders.contains_key(tp) {
-                self.parts.groups.on_election(tp.partition, partition.leader_epoch);
+                self.parts.groups.runtime().on_election(tp.partition, partition.leader_epoch);
             }
         }
         Ok(())

@@ -1,25 +1,14 @@
 //! The shells around the coordinators: tasks, clocks, channels and the log.
 //!
-//! [`GroupCoordinatorService`] runs one task per partition of `__consumer_offsets` that this broker
-//! leads. The task owns the partition's [`ottla_coordinator::group::GroupCoordinatorShard`], loads it
-//! from the log, and takes one operation after the other.
+//! [`runtime`] runs one task per partition of a coordinator's topic that this broker leads. The task owns the
+//! partition's shard, loads it from the log, and takes one operation after the other. [`group`] is the service
+//! around `__consumer_offsets`: what is asked of groups, checked, sent to its partition, and put into the words of
+//! the client's version.
 
-mod api;
-mod clock;
-#[cfg(test)]
-mod kafka_log_test;
-mod load;
-mod log;
-mod offsets_api;
-mod partition;
-mod replica_log;
-mod service;
-#[cfg(test)]
-mod service_test;
-#[cfg(test)]
-mod testing;
+pub mod group;
+pub mod metadata;
+pub mod runtime;
 
-pub use log::PartitionLog;
+pub use group::GroupCoordinatorService;
 pub use ottla_coordinator::group::{GroupCoordinatorConfig, RequestContext, partition_for};
-pub use replica_log::ReplicaLog;
-pub use service::GroupCoordinatorService;
+pub use runtime::{PartitionLog, ReplicaLog};

@@ -83,7 +83,7 @@ impl BrokerNode {
             Arc::new(ReplicaLog::new(replicas.clone())),
             Handle::current(),
         ));
-        groups.startup(config.settings.group_coordinator.offsets_topic_num_partitions);
+        groups.runtime().startup(config.settings.group_coordinator.offsets_topic_num_partitions);
         let cache = Arc::new(MetadataCache::default());
         let m = &config.settings.metadata_log;
         let policy = SnapshotPolicy::new(
@@ -157,7 +157,7 @@ impl BrokerNode {
     }
 
     pub(super) fn stop(self) {
-        self.groups.shutdown();
+        self.groups.runtime().shutdown();
         self.publisher.abort();
         self.log_tasks.stop();
     }

@@ -7,7 +7,7 @@ use bytestring::ByteString;
 use ottla_common::ErrorCode;
 
 use crate::runtime::TransactionResult;
-use crate::transaction::shard::{changed, effect};
+use crate::transaction::shard::changed;
 use crate::transaction::{
     MarkerOutcome, MarkersWritten, TransactionChange, TransactionContinuation, TransactionCoordinatorShard,
     TransactionDecision, TransactionEffect, TransactionMarkers, TransactionMetadata, TransactionState,
@@ -67,7 +67,7 @@ impl TransactionCoordinatorShard {
             decision.timers.push(completion_timer(&prepared.transactional_id, now_ms));
         } else {
             let markers = self.markers_of(prepared);
-            decision.replies.push(effect(TransactionEffect::SendMarkers(markers)));
+            decision.effects.push(TransactionEffect::SendMarkers(markers));
         }
     }
 

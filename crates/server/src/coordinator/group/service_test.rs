@@ -20,8 +20,9 @@ use ottla_protocol::messages::*;
 use ottla_record::Compression;
 use tokio::runtime::Handle;
 
-use super::testing::{MemoryPartitions, until};
-use super::{GroupCoordinatorConfig, GroupCoordinatorService, RequestContext, partition_for};
+use super::GroupCoordinatorService;
+use crate::coordinator::runtime::testing::{MemoryPartitions, until};
+use crate::coordinator::{GroupCoordinatorConfig, RequestContext, partition_for};
 
 const PARTITIONS: i32 = 4;
 const GROUP: &str = "grupo";
@@ -59,14 +60,14 @@ impl Fixture {
 
     async fn started() -> Self {
         let fixture = Self::stopped(config());
-        fixture.service.startup(PARTITIONS);
+        fixture.service.runtime().startup(PARTITIONS);
         fixture.elect(1).await;
         fixture
     }
 
     async fn elect(&self, epoch: i32) {
         for partition in 0..PARTITIONS {
-            self.service.on_election(partition, epoch);
+            self.service.runtime().on_election(partition, epoch);
         }
         until("loaded", async || self.committed().await != Err(ErrorCode::CoordinatorLoadInProgress)).await;
         until("all loaded", async || {
@@ -186,14 +187,14 @@ async fn nothing_works_before_the_start() {
     assert_eq!(f.commit(1).await, unavailable);
     assert_eq!(f.committed().await, Err(unavailable));
     assert_eq!(f.service.list_groups(ListGroupsRequest::default()).await.error_code, code);
-    assert_eq!(f.service.partition_for(GROUP), None);
+    assert_eq!(f.service.runtime().partition_for(GROUP), None);
 }
 
 #[tokio::test]
 async fn who_does_not_lead_says_so() {
     let f = Fixture::stopped(config());
-    f.service.startup(PARTITIONS);
-    assert_eq!(f.service.partition_for(GROUP), Some(partition_for(GROUP, PARTITIONS)));
+    f.service.runtime().startup(PARTITIONS);
+    assert_eq!(f.service.runtime().partition_for(GROUP), Some(partition_for(GROUP, PARTITIONS)));
     assert_eq!(f.commit(1).await, ErrorCode::NotCoordinator);
     assert_eq!(f.heartbeat(&"m".into(), 1).await, ErrorCode::NotCoordinator);
     let describe = DescribeGroupsRequest { groups: vec![GROUP.into()], ..Default::default() };
@@ -209,9 +210,9 @@ async fn who_does_not_lead_says_so() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_it_loads_it_says_so() {
     let f = Fixture::stopped(config());
-    f.service.startup(PARTITIONS);
+    f.service.runtime().startup(PARTITIONS);
     f.log.set(|state| state.hold_reads = true);
-    f.service.on_election(partition_for(GROUP, PARTITIONS), 1);
+    f.service.runtime().on_election(partition_for(GROUP, PARTITIONS), 1);
     assert_eq!(f.commit(1).await, ErrorCode::CoordinatorLoadInProgress);
     assert_eq!(f.heartbeat(&"m".into(), 1).await, ErrorCode::None, "heartbeats are believed");
     let listed = f.service.list_groups(ListGroupsRequest::default()).await;
@@ -223,13 +224,13 @@ async fn while_it_loads_it_says_so() {
 #[tokio::test]
 async fn a_log_that_cannot_be_read_is_no_coordinators() {
     let f = Fixture::stopped(config());
-    f.service.startup(PARTITIONS);
+    f.service.runtime().startup(PARTITIONS);
     f.log.set(|state| state.refuse_read = Some(ErrorCode::KafkaStorageError));
-    f.service.on_election(partition_for(GROUP, PARTITIONS), 1);
+    f.service.runtime().on_election(partition_for(GROUP, PARTITIONS), 1);
     until("given up", async || f.commit(1).await == ErrorCode::NotCoordinator).await;
     // Another election is another chance.
     f.log.set(|state| state.refuse_read = None);
-    f.service.on_election(partition_for(GROUP, PARTITIONS), 2);
+    f.service.runtime().on_election(partition_for(GROUP, PARTITIONS), 2);
     until("loaded", async || f.commit(1).await == ErrorCode::None).await;
 }
 
@@ -244,7 +245,7 @@ async fn a_group_lives_and_another_coordinator_takes_over() {
     assert_eq!(committed.topics[0].partitions[0].error_code, 0);
 
     for partition in 0..PARTITIONS {
-        f.service.on_resignation(partition, Some(2));
+        f.service.runtime().on_resignation(partition, Some(2));
     }
     assert_eq!(f.committed().await, Err(ErrorCode::NotCoordinator));
     f.elect(2).await;
@@ -263,10 +264,10 @@ async fn old_news_of_elections_changes_nothing() {
     let f = Fixture::started().await;
     assert_eq!(f.commit(1).await, ErrorCode::None);
     let partition = partition_for(GROUP, PARTITIONS);
-    f.service.on_election(partition, 1);
-    f.service.on_resignation(partition, Some(1));
+    f.service.runtime().on_election(partition, 1);
+    f.service.runtime().on_resignation(partition, Some(1));
     assert_eq!(f.committed().await, Ok(1), "neither reloaded nor gone");
-    f.service.on_resignation(partition, None);
+    f.service.runtime().on_resignation(partition, None);
     assert_eq!(f.committed().await, Err(ErrorCode::NotCoordinator));
 }
 
@@ -283,7 +284,7 @@ async fn answers_wait_until_they_are_committed() {
     assert_eq!(f.committed().await, Ok(1), "readers see committed offsets only");
     assert!(!waiting.is_finished());
     f.log.set(|state| state.high_watermarks.insert(partition, end + 1));
-    f.service.on_high_watermark(partition);
+    f.service.runtime().on_high_watermark(partition);
     assert_eq!(waiting.await.unwrap().topics[0].partitions[0].error_code, 0);
     assert_eq!(f.committed().await, Ok(2));
 }
@@ -291,7 +292,7 @@ async fn answers_wait_until_they_are_committed() {
 #[tokio::test]
 async fn patience_with_a_commit_ends() {
     let f = Fixture::stopped(GroupCoordinatorConfig { offset_commit_timeout_ms: 20, ..config() });
-    f.service.startup(PARTITIONS);
+    f.service.runtime().startup(PARTITIONS);
     f.elect(1).await;
     f.log.set(|state| state.hold = true);
     assert_eq!(f.commit(1).await, ErrorCode::CoordinatorNotAvailable);
@@ -324,9 +325,9 @@ async fn resigning_lets_go_of_whoever_waits() {
     let waiting = tokio::spawn(async move { service.join_group(context(3), join_request("")).await });
     let rebalancing = ErrorCode::RebalanceInProgress;
     until("joining", async || f.heartbeat(&joined.member_id, 1).await == rebalancing).await;
-    f.service.on_resignation(partition_for(GROUP, PARTITIONS), None);
+    f.service.runtime().on_resignation(partition_for(GROUP, PARTITIONS), None);
     assert_eq!(waiting.await.unwrap().error_code, ErrorCode::NotCoordinator.code());
-    f.service.shutdown();
+    f.service.runtime().shutdown();
     assert_eq!(f.commit(1).await, ErrorCode::CoordinatorNotAvailable);
 }
 
@@ -419,7 +420,7 @@ async fn fetching_offsets_in_every_version() {
         response.groups.iter().map(|g| g.topics[0].partitions[0].committed_offset).collect();
     assert_eq!(offsets, vec![7, -1]);
 
-    f.service.shutdown();
+    f.service.runtime().shutdown();
     let unavailable = ErrorCode::CoordinatorNotAvailable.code();
     let response = f.service.offset_fetch(context(1), old.clone()).await;
     assert_eq!((response.error_code, response.topics[0].partitions[1].error_code), (0, unavailable));

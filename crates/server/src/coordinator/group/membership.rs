@@ -3,7 +3,7 @@
 
 use bytestring::ByteString;
 use ottla_common::{ErrorCode, Uuid};
-use ottla_coordinator::group::RequestContext;
+use ottla_coordinator::group::{GroupReply, RequestContext};
 use ottla_protocol::messages::delete_groups_response::DeletableGroupResult;
 use ottla_protocol::messages::describe_groups_response::DescribedGroup;
 use ottla_protocol::messages::leave_group_request::MemberIdentity;
@@ -14,8 +14,8 @@ use ottla_protocol::messages::{
 };
 use tokio::sync::oneshot;
 
-use super::GroupCoordinatorService;
-use super::partition::{Parked, Worker};
+use super::{GroupCoordinatorService, GroupCoordinators};
+use crate::coordinator::runtime::Worker;
 
 impl GroupCoordinatorService {
     /// A member joins a group; answers when the group's next generation is made.
@@ -30,7 +30,7 @@ impl GroupCoordinatorService {
         let response = match self.admit_join(&context, request) {
             Ok(request) => {
                 let group_id = request.group_id.clone();
-                let join = move |worker: &mut Worker, sender| join(worker, &context, &request, sender);
+                let join = move |worker: &mut Worker<GroupCoordinators>, sender| join(worker, &context, &request, sender);
                 self.park(&group_id, join).await.unwrap_or_else(refused)
             }
             Err(error) => refused(error),
@@ -50,8 +50,11 @@ impl GroupCoordinatorService {
             return refused(error);
         }
         let group_id = request.group_id.clone();
-        let sync = move |worker: &mut Worker, sender| {
-            let token = worker.park(Parked::Sync(sender));
+        let sync = move |worker: &mut Worker<GroupCoordinators>, sender| {
+            let token = worker.park(move |reply| match reply {
+                GroupReply::Sync(response) => drop(sender.send(response)),
+                GroupReply::Join(_) => debug_assert!(false, "PARKED-ANSWERED-ONCE"),
+            });
             let (now_ms, shard) = worker.look();
             let result = shard.classic_group_sync(now_ms, &request, token);
             worker.execute(result, None);
@@ -120,11 +123,11 @@ impl GroupCoordinatorService {
     /// The groups of every partition that this broker leads.
     pub async fn list_groups(&self, request: ListGroupsRequest) -> ListGroupsResponse {
         let mut response = ListGroupsResponse::default();
-        if !self.is_active() {
+        if !self.runtime().is_active() {
             response.error_code = ErrorCode::CoordinatorNotAvailable.code();
             return response;
         }
-        for partition in self.led_partitions() {
+        for partition in self.runtime().led_partitions() {
             let request = request.clone();
             let groups =
                 self.read(partition, move |committed, newest| newest.list_groups(committed, &request));
@@ -226,7 +229,7 @@ impl GroupCoordinatorService {
     }
 
     fn check_group_id(&self, group_id: &ByteString) -> Result<(), ErrorCode> {
-        if !self.is_active() {
+        if !self.runtime().is_active() {
             return Err(ErrorCode::CoordinatorNotAvailable);
         }
         if group_id.is_empty() { Err(ErrorCode::InvalidGroupId) } else { Ok(()) }
@@ -236,22 +239,25 @@ impl GroupCoordinatorService {
     async fn park<T: Send + 'static>(
         &self,
         group_id: &ByteString,
-        operation: impl FnOnce(&mut Worker, oneshot::Sender<T>) + Send + 'static,
+        operation: impl FnOnce(&mut Worker<GroupCoordinators>, oneshot::Sender<T>) + Send + 'static,
     ) -> Result<T, ErrorCode> {
         let partition = self.partition_of(group_id)?;
         let (sender, receiver) = oneshot::channel();
-        self.send(partition, move |worker| operation(worker, sender)).await?;
+        self.runtime().send(partition, move |worker| operation(worker, sender)).await?;
         receiver.await.map_err(|_| ErrorCode::NotCoordinator)
     }
 }
 
 fn join(
-    worker: &mut Worker,
+    worker: &mut Worker<GroupCoordinators>,
     context: &RequestContext,
     request: &JoinGroupRequest,
     sender: oneshot::Sender<JoinGroupResponse>,
 ) {
-    let token = worker.park(Parked::Join(sender));
+    let token = worker.park(move |reply| match reply {
+        GroupReply::Join(response) => drop(sender.send(response)),
+        GroupReply::Sync(_) => debug_assert!(false, "PARKED-ANSWERED-ONCE"),
+    });
     let (now_ms, shard) = worker.look();
     let result = shard.classic_group_join(now_ms, context, request, random_uuid(), token);
     worker.execute(result, None);

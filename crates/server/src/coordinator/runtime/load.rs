@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use ottla_common::ErrorCode;
-use ottla_coordinator::group::{self, GroupCoordinatorShard, GroupRecord};
 use ottla_coordinator::runtime::{CoordinatorLoad, TransactionResult};
 use ottla_record::{ControlRecordType, DecompressionLimits, MemoryRecords, RecordBatch};
 use thiserror::Error;
 use tracing::warn;
 
+use super::kind::{CoordinatorKind, Undecodable};
 use super::log::LOGGER;
 use super::partition::LedPartition;
 
@@ -24,17 +24,17 @@ pub(super) enum LoadError {
     #[error("a batch of the log is broken: {0}")]
     Batch(#[from] ottla_record::RecordError),
     #[error("the record at offset {offset} is broken: {error}")]
-    Record { offset: i64, error: group::RecordError },
+    Record { offset: i64, error: Undecodable },
     #[error("another broker took over meanwhile")]
     Cancelled,
 }
 
 /// Reads the log from its start to its end, which may move meanwhile.
-pub(super) fn load(
-    partition: &LedPartition,
-    shard: GroupCoordinatorShard,
+pub(super) fn load<K: CoordinatorKind>(
+    partition: &LedPartition<K>,
+    shard: K::Shard,
     cancelled: &AtomicBool,
-) -> Result<CoordinatorLoad<GroupCoordinatorShard>, LoadError> {
+) -> Result<CoordinatorLoad<K::Shard>, LoadError> {
     let mut load = CoordinatorLoad::new(shard);
     let (mut next_offset, _) = partition.offsets().map_err(LoadError::Log)?;
     loop {
@@ -52,7 +52,7 @@ pub(super) fn load(
             if batch.last_offset() < next_offset {
                 continue;
             }
-            replay_batch(&mut load, &batch, next_offset)?;
+            replay_batch::<K>(&mut load, &batch, next_offset)?;
             next_offset = batch.next_offset();
             load.batch_done(batch.last_offset(), partition.high_watermark().map_err(LoadError::Log)?);
         }
@@ -63,8 +63,8 @@ pub(super) fn load(
     }
 }
 
-fn replay_batch(
-    load: &mut CoordinatorLoad<GroupCoordinatorShard>,
+fn replay_batch<K: CoordinatorKind>(
+    load: &mut CoordinatorLoad<K::Shard>,
     batch: &RecordBatch,
     from_offset: i64,
 ) -> Result<(), LoadError> {
@@ -76,15 +76,19 @@ fn replay_batch(
             continue;
         }
         if batch.is_control_batch() {
-            replay_marker(load, producer_id, record.key.as_ref());
+            replay_marker::<K>(load, producer_id, record.key.as_ref());
         } else {
-            replay_record(load, producer_id, record.offset, record.key, record.value)?;
+            replay_record::<K>(load, producer_id, record.offset, record.key, record.value)?;
         }
     }
     Ok(())
 }
 
-fn replay_marker(load: &mut CoordinatorLoad<GroupCoordinatorShard>, producer_id: i64, key: Option<&Bytes>) {
+fn replay_marker<K: CoordinatorKind>(
+    load: &mut CoordinatorLoad<K::Shard>,
+    producer_id: i64,
+    key: Option<&Bytes>,
+) {
     let result = match ControlRecordType::parse(key.map(|key| &key[..])) {
         Ok(ControlRecordType::Commit) => TransactionResult::Commit,
         Ok(ControlRecordType::Abort) => TransactionResult::Abort,
@@ -93,20 +97,20 @@ fn replay_marker(load: &mut CoordinatorLoad<GroupCoordinatorShard>, producer_id:
     load.replay_end_transaction_marker(producer_id, result);
 }
 
-fn replay_record(
-    load: &mut CoordinatorLoad<GroupCoordinatorShard>,
+fn replay_record<K: CoordinatorKind>(
+    load: &mut CoordinatorLoad<K::Shard>,
     producer_id: i64,
     offset: i64,
     key: Option<Bytes>,
     value: Option<Bytes>,
 ) -> Result<(), LoadError> {
-    match GroupRecord::decode(key.unwrap_or_default(), value) {
+    match K::decode(key.unwrap_or_default(), value) {
         Ok(record) => load.replay(offset, producer_id, &record),
-        Err(group::RecordError::UnknownType(kind)) => {
+        Err(Undecodable::UnknownType(kind)) => {
             warn!(
                 target: LOGGER,
-                "Unknown record type {kind} at offset {offset} while loading offsets and group metadata. \
-                 Ignoring it."
+                "Unknown record type {kind} at offset {offset} while loading {}. Ignoring it.",
+                K::TOPIC
             );
         }
         Err(error) => return Err(LoadError::Record { offset, error }),

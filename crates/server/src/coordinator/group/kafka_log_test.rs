@@ -16,8 +16,9 @@ use ottla_protocol::messages::*;
 use ottla_record::{Compression, DecompressionLimits, MemoryRecords};
 use tokio::runtime::Handle;
 
-use super::testing::{MemoryPartitions, until};
-use super::{GroupCoordinatorConfig, GroupCoordinatorService, RequestContext};
+use super::GroupCoordinatorService;
+use crate::coordinator::runtime::testing::{MemoryPartitions, until};
+use crate::coordinator::{GroupCoordinatorConfig, RequestContext};
 
 const LOG: &[u8] = include_bytes!("testdata/consumer_offsets_kafka_4_4.log");
 
@@ -35,8 +36,8 @@ async fn loaded() -> GroupCoordinatorService {
     let config = GroupCoordinatorConfig::default();
     let time = Arc::new(MockTime::new(1_800_000_000_000));
     let service = GroupCoordinatorService::new(config, Compression::NONE, time, log, Handle::current());
-    service.startup(1);
-    service.on_election(0, 1);
+    service.runtime().startup(1);
+    service.runtime().on_election(0, 1);
     until("loaded", async || service.list_groups(ListGroupsRequest::default()).await.error_code == 0).await;
     service
 }

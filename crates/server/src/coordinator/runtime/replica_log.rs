@@ -2,10 +2,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ottla_common::{ErrorCode, TopicPartition};
+use ottla_coordinator::runtime::EndTransaction;
 use ottla_replica::ReplicaManager;
 use ottla_storage::FetchIsolation;
 
-use super::PartitionLog;
+use super::log::{PartitionLog, TransactionProof};
 
 /// The partitions that the replica manager keeps.
 #[derive(Debug)]
@@ -26,9 +27,25 @@ impl PartitionLog for ReplicaLog {
         partition: &TopicPartition,
         leader_epoch: i32,
         records: Bytes,
+        proof: TransactionProof,
     ) -> Result<i64, ErrorCode> {
         let partition = self.replicas.partition(partition)?;
-        match partition.append_as_coordinator(records, leader_epoch) {
+        let TransactionProof { guard, transaction_version } = proof;
+        match partition.append_as_coordinator(records, leader_epoch, guard, transaction_version) {
+            Ok(appended) => Ok(appended.base_offset),
+            Err(failure) => Err(failure.error),
+        }
+    }
+
+    fn append_end_transaction(
+        &self,
+        partition: &TopicPartition,
+        leader_epoch: i32,
+        now_ms: i64,
+        end: &EndTransaction,
+    ) -> Result<i64, ErrorCode> {
+        let partition = self.replicas.partition(partition)?;
+        match partition.append_end_transaction_as_coordinator(now_ms, leader_epoch, end) {
             Ok(appended) => Ok(appended.base_offset),
             Err(failure) => Err(failure.error),
         }

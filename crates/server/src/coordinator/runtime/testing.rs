@@ -6,35 +6,36 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ottla_common::{ErrorCode, TopicPartition};
-use ottla_record::{RecordBatchHeader, batches_mut};
+use ottla_coordinator::runtime::{EndTransaction, TransactionResult};
+use ottla_record::{EndTransactionMarker, MemoryRecords, RecordBatchHeader, batches_mut};
 
-use super::PartitionLog;
+use super::{PartitionLog, TransactionProof};
 
 #[derive(Debug, Default)]
-pub(super) struct MemoryPartitions {
+pub(in crate::coordinator) struct MemoryPartitions {
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct State {
-    pub(super) batches: HashMap<i32, Vec<Bytes>>,
-    pub(super) high_watermarks: HashMap<i32, i64>,
+pub(in crate::coordinator) struct State {
+    pub(in crate::coordinator) batches: HashMap<i32, Vec<Bytes>>,
+    pub(in crate::coordinator) high_watermarks: HashMap<i32, i64>,
     /// Whether commits come by hand only.
-    pub(super) hold: bool,
+    pub(in crate::coordinator) hold: bool,
     /// What appends are answered with.
-    pub(super) refuse_append: Option<ErrorCode>,
+    pub(in crate::coordinator) refuse_append: Option<ErrorCode>,
     /// What reads are answered with.
-    pub(super) refuse_read: Option<ErrorCode>,
+    pub(in crate::coordinator) refuse_read: Option<ErrorCode>,
     /// Whether reads wait until this is taken back.
-    pub(super) hold_reads: bool,
+    pub(in crate::coordinator) hold_reads: bool,
 }
 
 impl MemoryPartitions {
-    pub(super) fn set<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+    pub(in crate::coordinator) fn set<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         change(&mut self.state.lock().unwrap())
     }
 
-    pub(super) fn end_offset(&self, partition: i32) -> i64 {
+    pub(in crate::coordinator) fn end_offset(&self, partition: i32) -> i64 {
         self.set(|state| end_offset(state, partition))
     }
 }
@@ -45,7 +46,13 @@ fn end_offset(state: &State, partition: i32) -> i64 {
 }
 
 impl PartitionLog for MemoryPartitions {
-    fn append(&self, partition: &TopicPartition, epoch: i32, records: Bytes) -> Result<i64, ErrorCode> {
+    fn append(
+        &self,
+        partition: &TopicPartition,
+        epoch: i32,
+        records: Bytes,
+        _proof: TransactionProof,
+    ) -> Result<i64, ErrorCode> {
         self.set(|state| {
             if let Some(error) = state.refuse_append {
                 return Err(error);
@@ -64,6 +71,20 @@ impl PartitionLog for MemoryPartitions {
             }
             Ok(base_offset)
         })
+    }
+
+    fn append_end_transaction(
+        &self,
+        partition: &TopicPartition,
+        epoch: i32,
+        now_ms: i64,
+        end: &EndTransaction,
+    ) -> Result<i64, ErrorCode> {
+        let marker = EndTransactionMarker::new(end.result == TransactionResult::Commit, end.coordinator_epoch);
+        let producer = end.producer;
+        let (id, producer_epoch) = (producer.producer_id, producer.producer_epoch);
+        let batch = MemoryRecords::with_end_transaction_marker(0, now_ms, epoch, id, producer_epoch, marker);
+        self.append(partition, epoch, batch.unwrap().into_bytes(), TransactionProof::NONE)
     }
 
     fn high_watermark(&self, partition: &TopicPartition) -> Result<i64, ErrorCode> {
@@ -91,7 +112,7 @@ impl PartitionLog for MemoryPartitions {
 }
 
 /// Waits for something to become true.
-pub(super) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+pub(in crate::coordinator) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !condition().await {
         assert!(Instant::now() < deadline, "never: {what}");

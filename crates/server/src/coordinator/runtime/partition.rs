@@ -1,4 +1,4 @@
-//! One partition of `__consumer_offsets`, and the task that serves it.
+//! One partition of a coordinator's topic, and the task that serves it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,46 +8,51 @@ use std::time::Duration;
 use bytes::Bytes;
 use ottla_common::time::Time;
 use ottla_common::{ErrorCode, TopicPartition};
-use ottla_coordinator::group::{
-    GroupCoordinatorConfig, GroupCoordinatorShard, GroupRecord, GroupReply, GroupResult,
-};
 use ottla_coordinator::runtime::{
-    CoordinatorContext, CoordinatorLog, EndTransaction, Output, Token, TransactionalProducer,
+    CoordinatorContext, CoordinatorLog, CoordinatorShard, EndTransaction, Output, OutputOf, Token,
+    TransactionalProducer,
 };
-use ottla_record::{Compression, MemoryRecords, SimpleRecord};
+use ottla_record::{MemoryRecords, SimpleRecord};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tracing::{error, info};
 
 use super::clock::WatchedClock;
+use super::kind::{CoordinatorKind, ResultOf, Source};
 use super::load::{LoadError, load};
-use super::log::{LOGGER, PartitionLog};
+use super::log::{LOGGER, PartitionLog, TransactionProof};
 
 /// What is to be told once an operation is committed, or failed.
-pub(super) type Completion = Box<dyn FnOnce(Result<(), ErrorCode>) + Send>;
+pub type Completion = Box<dyn FnOnce(Result<(), ErrorCode>) + Send>;
 /// Something to do with the shard; its turn comes in the order of arrival.
-pub(super) type Operation = Box<dyn FnOnce(&mut Worker) + Send>;
+pub(super) type Operation<K> = Box<dyn FnOnce(&mut Worker<K>) + Send>;
+/// What takes the answer to a request that waits inside the shard.
+type Parked<K> = Box<dyn FnOnce(ReplyOf<K>) + Send>;
+type RecordOf<K> = <<K as CoordinatorKind>::Shard as CoordinatorShard>::Record;
+type ReplyOf<K> = <<K as CoordinatorKind>::Shard as CoordinatorShard>::Reply;
 
 /// Operations that may wait for their turn; whoever comes then waits before the door.
 const QUEUE_LENGTH: usize = 1024;
+
+/// What Kafka's coordinators write; nobody looks at it.
+const BASE_SEQUENCE: i32 = 0;
 
 const LOADING: u8 = 0;
 const ACTIVE: u8 = 1;
 const FAILED: u8 = 2;
 
 /// How the service reaches the task of a partition. The task ends when this is dropped.
-#[derive(Debug)]
-pub(super) struct PartitionHandle {
+pub(super) struct PartitionHandle<K: CoordinatorKind> {
     pub(super) leader_epoch: i32,
-    operations: mpsc::Sender<Operation>,
+    operations: mpsc::Sender<Operation<K>>,
     state: Arc<AtomicU8>,
     committed: Arc<Notify>,
     cancelled: Arc<AtomicBool>,
     _alive: oneshot::Sender<()>,
 }
 
-impl PartitionHandle {
+impl<K: CoordinatorKind> PartitionHandle<K> {
     /// Where to send operations; an error while there is nobody to take them.
-    pub(super) fn operations(&self) -> Result<mpsc::Sender<Operation>, ErrorCode> {
+    pub(super) fn operations(&self) -> Result<mpsc::Sender<Operation<K>>, ErrorCode> {
         match self.state.load(Ordering::Acquire) {
             LOADING => Err(ErrorCode::CoordinatorLoadInProgress),
             ACTIVE => Ok(self.operations.clone()),
@@ -61,22 +66,33 @@ impl PartitionHandle {
     }
 }
 
-impl Drop for PartitionHandle {
+impl<K: CoordinatorKind> Drop for PartitionHandle<K> {
     fn drop(&mut self) {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 }
 
 /// A partition that this broker leads, in one epoch.
-#[derive(Debug, Clone)]
-pub(super) struct LedPartition {
+#[derive(Debug)]
+pub(super) struct LedPartition<K> {
+    pub(super) kind: Arc<K>,
     pub(super) partition: TopicPartition,
     pub(super) leader_epoch: i32,
     pub(super) log: Arc<dyn PartitionLog>,
-    pub(super) compression: Compression,
+    /// What lets the next append into the log.
+    proof: TransactionProof,
 }
 
-impl LedPartition {
+impl<K: CoordinatorKind> LedPartition<K> {
+    pub(super) fn new(kind: Arc<K>, partition: i32, leader_epoch: i32, log: Arc<dyn PartitionLog>) -> Self {
+        let partition = TopicPartition::new(K::TOPIC, partition);
+        Self { kind, partition, leader_epoch, log, proof: TransactionProof::NONE }
+    }
+
+    pub(super) fn source(&self) -> Source {
+        Source { partition: self.partition.partition, leader_epoch: self.leader_epoch }
+    }
+
     pub(super) fn offsets(&self) -> Result<(i64, i64), ErrorCode> {
         self.log.offsets(&self.partition)
     }
@@ -90,25 +106,36 @@ impl LedPartition {
     }
 }
 
-impl CoordinatorLog<GroupRecord> for LedPartition {
+impl<K: CoordinatorKind> CoordinatorLog<RecordOf<K>> for LedPartition<K> {
     fn append(
         &mut self,
         now_ms: i64,
-        records: &[GroupRecord],
-        _producer: Option<TransactionalProducer>,
+        records: &[RecordOf<K>],
+        producer: Option<TransactionalProducer>,
     ) -> Result<i64, ErrorCode> {
         let mut simple = Vec::with_capacity(records.len());
         for record in records {
-            let (key, value) = record.encode().map_err(|_| ErrorCode::UnknownServerError)?;
+            let (key, value) = K::encode(record)?;
             simple.push(SimpleRecord::new(now_ms, Some(key), value));
         }
-        let batch = MemoryRecords::with_records(self.compression, &simple)
-            .map_err(|_| ErrorCode::RecordListTooLarge)?;
-        self.log.append(&self.partition, self.leader_epoch, batch.into_bytes())
+        let compression = self.kind.compression();
+        let batch = match producer {
+            None => MemoryRecords::with_records(compression, &simple),
+            // The coordinator writes in the producer's name, outside of its sequence.
+            Some(TransactionalProducer { producer_id, producer_epoch }) => MemoryRecords::with_transactional_records(
+                compression,
+                producer_id,
+                producer_epoch,
+                BASE_SEQUENCE,
+                &simple,
+            ),
+        };
+        let batch = batch.map_err(|_| ErrorCode::RecordListTooLarge)?;
+        self.log.append(&self.partition, self.leader_epoch, batch.into_bytes(), self.proof)
     }
 
-    fn append_end_transaction(&mut self, _now_ms: i64, _end: &EndTransaction) -> Result<i64, ErrorCode> {
-        Err(ErrorCode::UnknownServerError)
+    fn append_end_transaction(&mut self, now_ms: i64, end: &EndTransaction) -> Result<i64, ErrorCode> {
+        self.log.append_end_transaction(&self.partition, self.leader_epoch, now_ms, end)
     }
 
     fn high_watermark(&self) -> i64 {
@@ -118,18 +145,16 @@ impl CoordinatorLog<GroupRecord> for LedPartition {
 }
 
 /// What the task of a partition needs to begin.
-#[derive(Debug)]
-pub(super) struct PartitionTask {
-    pub(super) led: LedPartition,
-    pub(super) config: Arc<GroupCoordinatorConfig>,
+pub(super) struct PartitionTask<K> {
+    pub(super) led: LedPartition<K>,
     pub(super) time: Arc<dyn Time>,
     /// How many partitions may load at the same time.
     pub(super) loads: Arc<Semaphore>,
 }
 
-impl PartitionTask {
+impl<K: CoordinatorKind> PartitionTask<K> {
     /// Begins to load the partition, and to serve it once it is loaded.
-    pub(super) fn spawn(self, runtime: &tokio::runtime::Handle) -> PartitionHandle {
+    pub(super) fn spawn(self, runtime: &tokio::runtime::Handle) -> PartitionHandle<K> {
         let (operations, inbox) = mpsc::channel(QUEUE_LENGTH);
         let (alive, stop) = oneshot::channel();
         let handle = PartitionHandle {
@@ -167,13 +192,13 @@ impl PartitionTask {
         handle
     }
 
-    fn load(mut self, cancelled: &AtomicBool) -> Result<Worker, LoadError> {
+    fn load(mut self, cancelled: &AtomicBool) -> Result<Worker<K>, LoadError> {
         let began_ms = self.time.now_ms();
-        let shard = GroupCoordinatorShard::new(Arc::clone(&self.config));
+        let shard = self.led.kind.new_shard(self.led.leader_epoch);
         let loaded = load(&self.led, shard, cancelled)?;
         let mut clock = WatchedClock::new(Arc::clone(&self.time));
         let (now_ms, _) = clock.look();
-        let patience_ms = i64::from(self.config.offset_commit_timeout_ms);
+        let patience_ms = self.led.kind.write_timeout_ms();
         let context = loaded.finish(now_ms, patience_ms, &mut self.led);
         info!(target: LOGGER, "Finished loading of metadata from {} with epoch {} in {}ms",
             self.led.partition,
@@ -184,43 +209,51 @@ impl PartitionTask {
     }
 }
 
-/// A request that waits inside the shard.
-pub(super) enum Parked {
-    Join(oneshot::Sender<ottla_protocol::messages::JoinGroupResponse>),
-    Sync(oneshot::Sender<ottla_protocol::messages::SyncGroupResponse>),
-}
-
 /// The owner of a loaded shard.
-pub(super) struct Worker {
-    context: CoordinatorContext<GroupCoordinatorShard, Completion>,
-    led: LedPartition,
+pub struct Worker<K: CoordinatorKind> {
+    context: CoordinatorContext<K::Shard, Completion>,
+    led: LedPartition<K>,
     clock: WatchedClock,
-    parked: HashMap<Token, Parked>,
+    /// Requests that wait inside the shard.
+    parked: HashMap<Token, Parked<K>>,
     next_token: u64,
 }
 
-impl Worker {
+impl<K: CoordinatorKind> Worker<K> {
     /// The committed state and the newest one.
-    pub(super) fn states(&self) -> (&GroupCoordinatorShard, &GroupCoordinatorShard) {
+    pub fn states(&self) -> (&K::Shard, &K::Shard) {
         (self.context.committed(), self.context.shard())
     }
 
     /// The newest state, and the time.
-    pub(super) fn look(&mut self) -> (i64, &GroupCoordinatorShard) {
+    pub fn look(&mut self) -> (i64, &K::Shard) {
         (self.now_ms(), self.context.shard())
     }
 
     /// Carries out a decision.
-    pub(super) fn execute(&mut self, result: GroupResult<()>, completion: Option<Completion>) {
+    pub fn execute(&mut self, result: ResultOf<K>, completion: Option<Completion>) {
         let now_ms = self.now_ms();
         self.context.execute(now_ms, result, completion, &mut self.led);
     }
 
+    /// Carries out a decision within a transaction.
+    pub fn execute_with_proof(&mut self, result: ResultOf<K>, completion: Completion, proof: TransactionProof) {
+        self.led.proof = proof;
+        self.execute(result, Some(completion));
+        self.led.proof = TransactionProof::NONE;
+    }
+
+    /// Ends a transaction that appended to this partition.
+    pub fn complete_transaction(&mut self, end: &EndTransaction, completion: Completion) {
+        let now_ms = self.now_ms();
+        self.context.complete_transaction(now_ms, end, completion, &mut self.led);
+    }
+
     /// Keeps a request until the shard answers it.
-    pub(super) fn park(&mut self, request: Parked) -> Token {
+    pub fn park(&mut self, answer: impl FnOnce(ReplyOf<K>) + Send + 'static) -> Token {
         self.next_token += 1;
         let token = Token(self.next_token);
-        self.parked.insert(token, request);
+        self.parked.insert(token, Box::new(answer));
         token
     }
 
@@ -234,10 +267,13 @@ impl Worker {
 
     async fn serve(
         mut self,
-        mut inbox: mpsc::Receiver<Operation>,
+        mut inbox: mpsc::Receiver<Operation<K>>,
         mut stop: oneshot::Receiver<()>,
         committed: &Notify,
     ) {
+        if let Some(result) = self.led.kind.catch_up(self.context.shard()) {
+            self.execute(result, None);
+        }
         loop {
             let now_ms = self.now_ms();
             // Timers first: what fell due before an operation arrived comes before it.
@@ -257,26 +293,28 @@ impl Worker {
             self.tell();
         }
         info!(target: LOGGER, "Unloading metadata of {} with epoch {}", self.led.partition, self.led.leader_epoch);
-        let Self { context, mut parked, .. } = self;
-        tell(context.unload(), &mut parked);
+        let Self { context, led, mut parked, .. } = self;
+        tell(context.unload(), &led, &mut parked);
+        led.kind.on_unloaded(led.source());
     }
 
     fn tell(&mut self) {
-        tell(self.context.take_outputs(), &mut self.parked);
+        tell(self.context.take_outputs(), &self.led, &mut self.parked);
     }
 }
 
-fn tell(outputs: Vec<Output<GroupReply, Completion>>, parked: &mut HashMap<Token, Parked>) {
+fn tell<K: CoordinatorKind>(
+    outputs: Vec<OutputOf<K::Shard, Completion>>,
+    led: &LedPartition<K>,
+    parked: &mut HashMap<Token, Parked<K>>,
+) {
     for output in outputs {
         match output {
             Output::Complete(completion, outcome) => completion(outcome),
-            // Nobody may be listening any more: clients give up and connections break.
-            Output::Reply(token, reply) => match (parked.remove(&token), reply) {
-                (Some(Parked::Join(sender)), GroupReply::Join(response)) => drop(sender.send(response)),
-                (Some(Parked::Sync(sender)), GroupReply::Sync(response)) => drop(sender.send(response)),
-                (Some(_), _) | (None, _) => {
-                    debug_assert!(false, "PARKED-ANSWERED-ONCE: {token:?}");
-                }
+            Output::Effect(effect) => led.kind.run(led.source(), effect),
+            Output::Reply(token, reply) => match parked.remove(&token) {
+                Some(answer) => answer(reply),
+                None => debug_assert!(false, "PARKED-ANSWERED-ONCE: {token:?}"),
             },
         }
     }
