@@ -3,16 +3,28 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use bytestring::ByteString;
 use ottla_common::{ErrorCode, TopicPartition};
-use ottla_protocol::Request;
 use ottla_protocol::messages::consumer_group_describe_response::{Assignment, Member};
 use ottla_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
+use ottla_protocol::messages::list_groups_response::ListedGroup;
 use ottla_protocol::messages::{
     ConsumerGroupDescribeRequest, DeleteGroupsRequest, DescribeGroupsRequest, ListGroupsRequest,
 };
+use ottla_protocol::{ApiKey, Request};
 
-use super::{Admin, Outcomes};
+use super::{Admin, CoordinatorType, Outcomes};
 use crate::partitions::tp;
 use crate::{ClientError, group_protocol};
+
+/// Which groups are wanted. An empty list does not choose.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GroupFilter {
+    /// In these states: `Stable`, `Empty`…
+    pub states: Vec<String>,
+    /// Of these types: `Classic`, `Consumer`, `Share`, `Streams`.
+    pub types: Vec<String>,
+    /// Used by these: `consumer`, `connect`…; the empty word means groups of nothing but offsets.
+    pub protocol_types: Vec<String>,
+}
 
 /// A group as listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,37 +90,54 @@ impl Admin {
         states: &[&str],
         types: &[&str],
     ) -> Result<Vec<GroupListing>, ClientError> {
-        let metadata = self.client.retrying("Metadata", || self.client.refresh_brokers()).await?;
-        let request = ListGroupsRequest {
-            states_filter: states.iter().map(|s| (*s).into()).collect(),
-            types_filter: types.iter().map(|t| (*t).into()).collect(),
-            ..ListGroupsRequest::default()
+        let wanted = GroupFilter {
+            states: states.iter().map(|state| (*state).to_owned()).collect(),
+            types: types.iter().map(|kind| (*kind).to_owned()).collect(),
+            protocol_types: Vec::new(),
         };
+        self.list_groups_of(&wanted).await
+    }
+
+    /// The groups of the cluster that pass a filter, by name.
+    pub async fn list_groups_of(&self, wanted: &GroupFilter) -> Result<Vec<GroupListing>, ClientError> {
+        let metadata = self.client.retrying("Metadata", || self.client.refresh_brokers()).await?;
         let mut groups = BTreeMap::new();
         for node in metadata.brokers.keys() {
-            let listed = self
-                .client
-                .retrying("ListGroups", || async {
-                    let response = self.client.send_to(*node, &request).await?;
-                    ClientError::check(
-                        format!("list of groups at broker {node}"),
-                        response.error_code,
-                        None,
-                    )?;
-                    Ok(response.groups)
-                })
-                .await?;
-            for g in listed {
+            let listed = self.client.retrying("ListGroups", || self.groups_at(*node, wanted)).await?;
+            for group in listed.into_iter().filter(|group| wanted.allows_protocol(&group.protocol_type)) {
                 let listing = GroupListing {
-                    group_id: g.group_id.clone(),
-                    protocol_type: g.protocol_type,
-                    state: g.group_state,
-                    group_type: g.group_type,
+                    group_id: group.group_id.clone(),
+                    protocol_type: group.protocol_type,
+                    state: group.group_state,
+                    group_type: group.group_type,
                 };
-                groups.insert(g.group_id, listing);
+                groups.insert(group.group_id, listing);
             }
         }
         Ok(groups.into_values().collect())
+    }
+
+    async fn groups_at(&self, node: i32, wanted: &GroupFilter) -> Result<Vec<ListedGroup>, ClientError> {
+        let connection = self.client.node(node).await?;
+        let version = connection.version::<ListGroupsRequest>()?;
+        let needed = wanted.min_version();
+        if version < needed {
+            return Err(ClientError::UnsupportedVersion {
+                address: connection.address().to_owned(),
+                api: ApiKey::ListGroups,
+                offered: format!("up to {version}, {needed} is needed"),
+            });
+        }
+        let types: &[String] = if version < WITH_TYPES { &[] } else { wanted.types.as_slice() };
+        let request = ListGroupsRequest {
+            states_filter: wanted.states.iter().map(|state| state.as_str().into()).collect(),
+            types_filter: types.iter().map(|kind| kind.as_str().into()).collect(),
+            ..ListGroupsRequest::default()
+        };
+        let patience = self.client.settings().request_timeout;
+        let response = connection.send_version(&request, version, patience).await?;
+        ClientError::check(format!("list of groups at broker {node}"), response.error_code, None)?;
+        Ok(response.groups)
     }
 
     /// Groups with their members, whichever protocol they use.
@@ -186,7 +215,7 @@ impl Admin {
         })
     }
 
-    /// Deletes groups that have no member.
+    /// Deletes groups of any type that have no member.
     pub async fn delete_groups(&self, groups: &[&str]) -> Result<Outcomes<ByteString, ()>, ClientError> {
         let mut outcomes = Vec::new();
         for group in groups {
@@ -195,7 +224,7 @@ impl Admin {
         Ok(outcomes)
     }
 
-    /// Deletes a group that has no member.
+    /// Deletes a group of any type that has no member.
     pub async fn delete_group(&self, group: &str) -> Result<(), ClientError> {
         let request =
             DeleteGroupsRequest { groups_names: vec![group.into()], ..DeleteGroupsRequest::default() };
@@ -212,12 +241,30 @@ impl Admin {
         request: &R,
         read: impl Fn(R::Response) -> Result<T, ClientError>,
     ) -> Result<T, ClientError> {
-        self.client
-            .retrying(R::API_KEY.name(), || async {
-                let coordinator = self.client.find_coordinator(group).await?;
-                read(self.client.send_to(coordinator, request).await?)
-            })
-            .await
+        let read = |_: i32, response: R::Response| read(response);
+        self.at_coordinator_of(CoordinatorType::Group, group, request, read).await
+    }
+}
+
+const WITH_STATES: i16 = 4;
+const WITH_TYPES: i16 = 5;
+
+impl GroupFilter {
+    /// Brokers before 3.8 know classic groups only, so a filter that wants those can go without saying.
+    fn min_version(&self) -> i16 {
+        let wants = |kind: &str| self.types.iter().any(|wanted| wanted.eq_ignore_ascii_case(kind));
+        let needs_types = !self.types.is_empty() && (!wants("Classic") || wants("Share") || wants("Streams"));
+        if needs_types {
+            WITH_TYPES
+        } else if self.states.is_empty() {
+            0
+        } else {
+            WITH_STATES
+        }
+    }
+
+    fn allows_protocol(&self, protocol_type: &str) -> bool {
+        self.protocol_types.is_empty() || self.protocol_types.iter().any(|wanted| wanted == protocol_type)
     }
 }
 
@@ -262,4 +309,40 @@ fn classic_assignment(bytes: &Bytes) -> Vec<TopicPartition> {
 fn consumer_assignment(assignment: &Assignment) -> Vec<TopicPartition> {
     let topics = assignment.topic_partitions.iter();
     topics.flat_map(|t| t.partitions.iter().map(|p| tp(&t.topic_name, *p))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn types(types: &[&str]) -> GroupFilter {
+        GroupFilter { types: types.iter().map(|kind| (*kind).to_owned()).collect(), ..GroupFilter::default() }
+    }
+
+    #[test]
+    fn old_brokers_are_asked_for_what_they_know() {
+        assert_eq!(GroupFilter::default().min_version(), 0);
+        assert_eq!(types(&["Classic", "Consumer"]).min_version(), 0);
+        assert_eq!(types(&["Consumer"]).min_version(), WITH_TYPES);
+        assert_eq!(types(&["Classic", "Share"]).min_version(), WITH_TYPES);
+        let states = GroupFilter { states: vec!["Empty".into()], ..types(&["Classic"]) };
+        assert_eq!(states.min_version(), WITH_STATES);
+    }
+
+    #[test]
+    fn protocol_types_are_chosen_here() {
+        assert!(GroupFilter::default().allows_protocol("connect"));
+        let consumers =
+            GroupFilter { protocol_types: vec![String::new(), "consumer".into()], ..GroupFilter::default() };
+        assert!(consumers.allows_protocol("") && consumers.allows_protocol("consumer"));
+        assert!(!consumers.allows_protocol("connect"));
+    }
+
+    #[test]
+    fn members_that_never_said_are_neither_old_nor_new() {
+        let member = |member_type| MemberDescription::of_consumer(Member { member_type, ..Member::default() });
+        assert_eq!(member(-1).upgraded, None);
+        assert_eq!(member(0).upgraded, Some(false));
+        assert_eq!(member(1).upgraded, Some(true));
+    }
 }

@@ -2,14 +2,12 @@ use std::collections::BTreeMap;
 
 use bytestring::ByteString;
 use ottla_common::TopicPartition;
+use ottla_protocol::messages::DescribeLogDirsRequest;
 use ottla_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
-use ottla_protocol::messages::describe_producers_request::TopicRequest;
-use ottla_protocol::messages::describe_producers_response::ProducerState;
-use ottla_protocol::messages::{DescribeLogDirsRequest, DescribeProducersRequest};
 
 use super::{Admin, Outcomes};
 use crate::ClientError;
-use crate::partitions::{by_topic, tp};
+use crate::partitions::tp;
 
 /// A log directory of a broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,38 +70,6 @@ impl Admin {
             outcomes.push((*broker, described));
         }
         Ok(outcomes)
-    }
-
-    /// The producers a leader remembers, partition by partition.
-    pub async fn describe_producers(
-        &self,
-        partitions: &[TopicPartition],
-    ) -> Result<Outcomes<TopicPartition, Vec<ProducerState>>, ClientError> {
-        self.client
-            .retrying("DescribeProducers", || async {
-                let mut outcomes = Vec::new();
-                let wanted = partitions.iter().map(|tp| (tp.clone(), ()));
-                for (leader, partitions) in self.client.by_leader(wanted).await? {
-                    let topics =
-                        by_topic(partitions.iter().map(|(tp, ())| (tp, ())), |partition, ()| partition);
-                    let topics = topics.into_iter().map(|(name, partition_indexes)| TopicRequest {
-                        name,
-                        partition_indexes,
-                        ..Default::default()
-                    });
-                    let request = DescribeProducersRequest { topics: topics.collect(), ..Default::default() };
-                    for t in self.client.send_to(leader, &request).await?.topics {
-                        for p in t.partitions {
-                            let tp = tp(&t.name, p.partition_index);
-                            let checked =
-                                ClientError::check(tp.to_string(), p.error_code, p.error_message.as_deref());
-                            outcomes.push((tp, checked.map(|()| p.active_producers)));
-                        }
-                    }
-                }
-                Ok(outcomes)
-            })
-            .await
     }
 }
 

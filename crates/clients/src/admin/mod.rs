@@ -5,12 +5,17 @@
 
 mod cluster;
 mod configs;
+mod coordinators;
 pub(crate) mod group_offsets;
 pub(crate) mod groups;
 mod logs;
 pub(crate) mod offsets;
+mod producers;
 mod quotas;
+mod share_groups;
+mod streams_groups;
 mod topics;
+mod transactions;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,11 +29,15 @@ pub use configs::{
     AlterConfigOp, AlterOperation, ConfigEntry, ConfigResource, ConfigSource, ConfigSynonym, ConfigType,
     ResourceType,
 };
-pub use groups::{GroupDescription, GroupListing, MemberDescription};
+pub use coordinators::CoordinatorType;
+pub use groups::{GroupDescription, GroupFilter, GroupListing, MemberDescription};
 pub use logs::{LogDirDescription, ReplicaInfo};
 pub use offsets::{ListedOffset, OffsetAndMetadata, OffsetSpec};
 pub use quotas::{ClientQuotas, QuotaEntity, QuotaMatch};
+pub use share_groups::{ShareGroupDescription, ShareMemberDescription, SharePartitionOffset};
+pub use streams_groups::{StreamsGroupDescription, TopologyDescriptionStatus};
 pub use topics::{CreatedTopic, NewPartitions, NewTopic, Reassignment, TopicListing};
+pub use transactions::{AbortTransactionSpec, TransactionDescription, TransactionFilter, TransactionListing};
 
 /// The outcome for each thing a call was about.
 pub type Outcomes<K, V> = Vec<(K, Result<V, ClientError>)>;
