@@ -1,72 +1,18 @@
-use std::path::Path;
 use std::time::Duration;
 
-use bytes::Bytes;
 use ottla_common::Uuid;
-use ottla_common::time::MockTime;
-use ottla_metadata::PartitionRegistration;
-use ottla_record::{Compression, MemoryRecords, SimpleRecord};
-use ottla_storage::fs::OsFileSystem;
-use ottla_storage::{FetchIsolation, LogConfig, LogManager, LogManagerParams, ProducerStateManagerConfig};
+use ottla_storage::{FetchIsolation, LogConfig, TransactionVersion};
 use tokio::task::{JoinHandle, yield_now};
 
 use super::*;
-use crate::{LocalPartition, LogConfigSource};
+use crate::EndTransaction;
+use crate::test_support::{Bench, NODE, NOW, batch, tp, transactional};
 
-const NODE: i32 = 1;
 const LONG_MS: i32 = 60_000;
 
-#[derive(Debug)]
-struct Defaults(LogConfig);
-
-impl LogConfigSource for Defaults {
-    fn log_config(&self, _: &str) -> LogConfig {
-        self.0.clone()
-    }
-}
-
-struct Bench {
-    replicas: Arc<ReplicaManager>,
-    _dir: tempfile::TempDir,
-}
-
 impl Bench {
-    fn new() -> Self {
-        Self::with_config(LogConfig::default())
-    }
-
-    fn with_config(config: LogConfig) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let replicas =
-            Arc::new(ReplicaManager::new(NODE, logs(dir.path(), &config), Arc::new(Defaults(config))));
-        Self { replicas, _dir: dir }
-    }
-
-    /// Two replicas, of which these are in sync.
-    fn lead(&self, index: i32, leader: i32, leader_epoch: i32, isr: &[i32]) {
-        let registration = PartitionRegistration {
-            replicas: [NODE, 2][..].into(),
-            directories: [Uuid::MIGRATING_DIR; 2].into(),
-            isr: isr.into(),
-            leader,
-            leader_epoch,
-            ..Default::default()
-        };
-        let local = LocalPartition {
-            tp: tp(index),
-            topic_id: Uuid::from_u128(9),
-            registration: Arc::new(registration),
-        };
-        self.replicas.apply(&local).unwrap();
-    }
-
     fn lead_both(&self, isr: &[i32]) {
         (0..2).for_each(|index| self.lead(index, NODE, 0, isr));
-    }
-
-    fn append(&self, index: i32) -> i64 {
-        let acks = 1;
-        self.replicas.append(&tp(index), Uuid::from_u128(9), batch(), acks, false).unwrap().last_offset
     }
 
     /// A fetch of the first two partitions from offsets on, after it had its first look.
@@ -81,27 +27,6 @@ impl Bench {
     fn parked(&self) -> usize {
         self.replicas.partitions().iter().map(|partition| partition.parked()).sum()
     }
-}
-
-fn logs(dir: &Path, config: &LogConfig) -> Arc<LogManager> {
-    LogManager::open(LogManagerParams {
-        fs: Arc::new(OsFileSystem),
-        time: Arc::new(MockTime::new(1_790_000_000_000)),
-        log_dirs: vec![dir.to_path_buf()],
-        default_config: Arc::new(config.clone()),
-        recovery_threads_per_data_dir: 1,
-        producer_state: ProducerStateManagerConfig::default(),
-    })
-    .unwrap()
-}
-
-fn tp(index: i32) -> TopicPartition {
-    TopicPartition::new("avisos", index)
-}
-
-fn batch() -> Bytes {
-    let record = SimpleRecord::of_value(1_790_000_000_000, vec![b'a'; 100]);
-    MemoryRecords::with_records(Compression::NONE, &[record]).unwrap().into_bytes()
 }
 
 fn info(index: i32, fetch_offset: i64) -> FetchInfo {
@@ -330,4 +255,70 @@ async fn no_wake_is_lost_among_threads() {
     }
     answer(reader).await;
     assert_eq!(bench.parked(), 0);
+}
+
+fn end(committed: bool) -> EndTransaction {
+    EndTransaction {
+        producer_id: 5,
+        producer_epoch: 0,
+        coordinator_epoch: 0,
+        committed,
+        transaction_version: TransactionVersion::TV_0,
+    }
+}
+
+#[tokio::test]
+async fn who_reads_what_is_committed_waits_for_transactions_to_end() {
+    let bench = Bench::trusting(LogConfig::default());
+    bench.lead_both(&[NODE]);
+    let partition = bench.partition(0);
+    partition.append(transactional(5, 0, 0), 1).unwrap();
+    let committed = bench.fetch(params(FetchIsolation::TxnCommitted, 1), [0, 0]).await;
+    bench.append(0);
+    settle().await;
+    assert!(!committed.is_finished(), "nothing behind an open transaction is to be seen");
+    partition.append_end_transaction_marker(&end(false), NOW).unwrap();
+    let answers = answer(committed).await;
+    assert_eq!((answers[0].last_stable_offset, answers[0].high_watermark), (3, 3));
+    assert!(answers[0].records.size_in_bytes() > 2 * batch().len());
+    assert_eq!(answers[0].aborted_transactions, Some(vec![(5, 0)]));
+    assert_eq!(answers[1].aborted_transactions, Some(Vec::new()));
+    let all = bench.replicas.fetch_messages(&params(CONSUMER, 1), &[info(0, 0)]).await;
+    assert_eq!(all[0].aborted_transactions, None, "only those are told who asked for what is committed");
+}
+
+#[tokio::test]
+async fn a_transaction_ends_when_its_marker_is_replicated() {
+    let bench = Bench::trusting(LogConfig::default());
+    bench.lead_both(&[NODE]);
+    let partition = bench.partition(0);
+    partition.append(transactional(5, 0, 0), 1).unwrap();
+    bench.lead(0, NODE, 0, &[NODE, 2]);
+    let committed = bench.fetch(params(FetchIsolation::TxnCommitted, 1), [0, 0]).await;
+    let marker = partition.append_end_transaction_marker(&end(true), NOW).unwrap();
+    settle().await;
+    assert!(!marker.is_committed && !committed.is_finished());
+    bench.lead(0, NODE, 0, &[NODE]);
+    let answers = answer(committed).await;
+    assert_eq!((answers[0].last_stable_offset, answers[0].high_watermark), (2, 2));
+    assert_eq!(answers[0].aborted_transactions, Some(Vec::new()));
+}
+
+#[tokio::test]
+async fn an_abort_is_told_with_records_in_segments_before_its_marker() {
+    let size = transactional(5, 0, 0).len();
+    let bench = Bench::trusting(LogConfig { segment_bytes: 2 * size, ..Default::default() });
+    bench.lead_both(&[NODE]);
+    let partition = bench.partition(0);
+    for sequence in 0..5 {
+        partition.append(transactional(5, 0, sequence), 1).unwrap();
+    }
+    partition.append_end_transaction_marker(&end(false), NOW).unwrap();
+    assert_eq!(partition.log().number_of_segments(), 3);
+    for offset in [0, 2, 3, 5] {
+        let committed = params(FetchIsolation::TxnCommitted, 1);
+        let answers = bench.replicas.fetch_messages(&committed, &[info(0, offset)]).await;
+        assert!(!answers[0].records.is_empty());
+        assert_eq!(answers[0].aborted_transactions, Some(vec![(5, 0)]), "from {offset}");
+    }
 }

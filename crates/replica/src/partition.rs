@@ -1,23 +1,17 @@
 //! One partition with a replica here.
 
+mod append;
 mod read;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use bytes::Bytes;
 use ottla_common::{ErrorCode, TopicPartition, Uuid};
 use ottla_metadata::PartitionRegistration;
 use ottla_metadata::replica_list::ReplicaList;
-use ottla_storage::{
-    AppendOrigin, LogStartOffsetIncrementReason, StorageError, TransactionVersion, UnifiedLog,
-    VerificationGuard,
-};
+use ottla_storage::{LogStartOffsetIncrementReason, StorageError, UnifiedLog};
 
-use crate::append::{AppendFailure, Appended};
 use crate::parked::Parked;
 use crate::waiters::{Place, Waiters, Wish};
-
-const ACKS_ALL: i16 = -1;
 
 /// What this broker is for a partition, as the metadata log says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,60 +113,6 @@ impl Partition {
             self.waiters.give_up()
         }
         Ok(began)
-    }
-
-    /// Appends what a client sent, as leader.
-    pub fn append(&self, records: Bytes, acks: i16) -> Result<Appended, AppendFailure> {
-        self.append_from(records, AppendOrigin::Client, |_, isr, replicas| {
-            let too_few = acks == ACKS_ALL && isr.len() < self.min_isr(replicas);
-            if too_few { Err(ErrorCode::NotEnoughReplicas) } else { Ok(()) }
-        })
-    }
-
-    /// Appends records of a coordinator, in the epoch it was elected in.
-    pub fn append_as_coordinator(
-        &self,
-        records: Bytes,
-        leader_epoch: i32,
-    ) -> Result<Appended, AppendFailure> {
-        self.append_from(records, AppendOrigin::Coordinator, |epoch, _, _| {
-            if epoch == leader_epoch { Ok(()) } else { Err(ErrorCode::NotLeaderOrFollower) }
-        })
-    }
-
-    fn append_from(
-        &self,
-        records: Bytes,
-        origin: AppendOrigin,
-        allowed: impl FnOnce(i32, &[i32], usize) -> Result<(), ErrorCode>,
-    ) -> Result<Appended, AppendFailure> {
-        let appended = {
-            let role = self.role();
-            let PartitionRole::Leader { epoch, isr, replicas } = &*role else {
-                return Err(ErrorCode::NotLeaderOrFollower.into());
-            };
-            allowed(*epoch, isr, *replicas)?;
-            let info = self
-                .log
-                .append_as_leader(
-                    records,
-                    *epoch,
-                    origin,
-                    VerificationGuard::SENTINEL,
-                    TransactionVersion::UNKNOWN,
-                )
-                .map_err(|error| AppendFailure::from_log(error, self.log.log_start_offset()))?;
-            self.advance_high_watermark(isr);
-            Appended {
-                base_offset: info.first_offset,
-                last_offset: info.last_offset,
-                log_append_time_ms: info.log_append_time,
-                log_start_offset: info.log_start_offset,
-                is_committed: self.log.high_watermark() > info.last_offset,
-            }
-        };
-        self.tell_of_the_log();
-        Ok(appended)
     }
 
     /// Whoever waits counts what the log has now.

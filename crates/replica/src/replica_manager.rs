@@ -5,13 +5,17 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use bytes::Bytes;
 use ottla_common::{ErrorCode, TopicPartition, Uuid, internal_topics};
 use ottla_metadata::PartitionRegistration;
-use ottla_storage::{ActiveProducer, FetchIsolation, LogConfig, LogDirDescription, LogManager};
+use ottla_storage::{
+    ActiveProducer, FetchIsolation, LogConfig, LogDirDescription, LogManager, VerificationGuard,
+};
 
 use crate::alarms::Alarms;
 use crate::append::{AppendFailure, Appended};
+use crate::end_transaction::EndTransaction;
 use crate::hosted_partitions::HostedPartitions;
 use crate::offsets::FoundOffset;
 use crate::partition::Partition;
+use crate::transaction_verifier::Verification;
 
 /// Tells the settings of a topic's logs.
 pub trait LogConfigSource: fmt::Debug + Send + Sync {
@@ -38,17 +42,30 @@ pub struct ReplicaManager {
     configs: Arc<dyn LogConfigSource>,
     partitions: RwLock<HostedPartitions>,
     pub(crate) alarms: Alarms,
+    pub(crate) verification: OnceLock<Verification>,
 }
 
 impl ReplicaManager {
     /// Begins without any partition: the metadata log brings them.
     pub fn new(node_id: i32, logs: Arc<LogManager>, configs: Arc<dyn LogConfigSource>) -> Self {
-        Self { node_id, logs, configs, partitions: RwLock::default(), alarms: Alarms::default() }
+        Self {
+            node_id,
+            logs,
+            configs,
+            partitions: RwLock::default(),
+            alarms: Alarms::default(),
+            verification: OnceLock::new(),
+        }
     }
 
     /// The partition, or why this broker has none of it.
     pub fn partition(&self, tp: &TopicPartition) -> Result<Arc<Partition>, ErrorCode> {
         self.hosted().get(tp).cloned().ok_or(ErrorCode::NotLeaderOrFollower)
+    }
+
+    /// The partition, unless it has no replica here or its log directory is offline.
+    pub fn online_partition(&self, tp: &TopicPartition) -> Option<Arc<Partition>> {
+        self.partition(tp).ok().filter(|partition| partition.log().check_online().is_ok())
     }
 
     /// As [`Self::partition`] for many, those of a topic best one after the other.
@@ -161,7 +178,7 @@ impl ReplicaManager {
         }
     }
 
-    /// Appends what a client sent.
+    /// Appends what a client sent; records of a transaction with what its verification gave.
     pub fn append(
         &self,
         tp: &TopicPartition,
@@ -169,6 +186,7 @@ impl ReplicaManager {
         records: Bytes,
         acks: i16,
         internal_allowed: bool,
+        guard: VerificationGuard,
     ) -> Result<Appended, AppendFailure> {
         if !(-1..=1).contains(&acks) {
             return Err(ErrorCode::InvalidRequiredAcks.into());
@@ -180,7 +198,18 @@ impl ReplicaManager {
         if partition.topic_id() != topic_id {
             return Err(ErrorCode::NotLeaderOrFollower.into());
         }
-        partition.append(records, acks)
+        partition.append_verified(records, acks, guard)
+    }
+
+    /// Ends a producer's transaction on a partition that this broker leads.
+    pub fn append_end_transaction_marker(
+        &self,
+        tp: &TopicPartition,
+        end: &EndTransaction,
+        now_ms: i64,
+    ) -> Result<Appended, AppendFailure> {
+        let partition = self.online_partition(tp).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        partition.append_end_transaction_marker(end, now_ms)
     }
 
     /// The offset for a timestamp or a named place.
@@ -209,12 +238,10 @@ impl ReplicaManager {
         self.partition(tp)?.delete_records(offset)
     }
 
-    /// The producers a partition remembers.
+    /// The producers that a partition remembers, whether this broker leads it or follows.
     pub fn active_producers(&self, tp: &TopicPartition) -> Result<Vec<ActiveProducer>, ErrorCode> {
         let partition = self.partition(tp)?;
-        if partition.leader_epoch().is_none() {
-            return Err(ErrorCode::NotLeaderOrFollower);
-        }
+        partition.log().check_online().map_err(|error| error.code())?;
         Ok(partition.log().active_producers())
     }
 

@@ -1,13 +1,13 @@
 //! What a partition is asked: for its records, and where offsets, times and epochs lie.
 
 use ottla_common::ErrorCode;
-use ottla_storage::{FetchIsolation, FileRecords, LogOffsetMetadata, LogOffsetSnapshot};
+use ottla_storage::{
+    FetchIsolation, FileRecords, ListOffsetsTimestamp, LogOffsetMetadata, LogOffsetSnapshot,
+};
 
 use super::Partition;
 use crate::fetch::{FetchInfo, FetchPartitionData};
 use crate::offsets::FoundOffset;
-
-const LATEST: i64 = -1;
 
 impl Partition {
     /// Where a fetch would begin to read if there were anything to read; `None` if its answer could be more
@@ -104,7 +104,7 @@ impl Partition {
             FetchIsolation::HighWatermark => self.log.high_watermark(),
             FetchIsolation::TxnCommitted => self.log.last_stable_offset(),
         };
-        if timestamp == LATEST {
+        if timestamp == ListOffsetsTimestamp::LATEST {
             return Ok(Some(FoundOffset {
                 timestamp: -1,
                 offset: last_fetchable,
@@ -112,7 +112,10 @@ impl Partition {
             }));
         }
         let found = self.log.fetch_offset_by_timestamp(timestamp).map_err(|e| e.code())?;
-        let visible = found.filter(|f| f.offset < last_fetchable || timestamp < LATEST);
+        // Where the log begins is told even if nothing is there to be seen.
+        let is_begin =
+            matches!(timestamp, ListOffsetsTimestamp::EARLIEST | ListOffsetsTimestamp::EARLIEST_LOCAL);
+        let visible = found.filter(|f| is_begin || f.offset < last_fetchable);
         Ok(visible.map(|f| FoundOffset {
             timestamp: f.timestamp,
             offset: f.offset,

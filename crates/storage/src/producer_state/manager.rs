@@ -175,6 +175,11 @@ impl ProducerStateManager {
         entry.is_some_and(|e| e.current_txn_first_offset.is_some() && e.producer_epoch == epoch)
     }
 
+    /// First offset of a producer's open transaction, in whatever epoch.
+    pub(crate) fn current_txn_first_offset(&self, producer_id: i64) -> Option<i64> {
+        self.last_entry(producer_id)?.current_txn_first_offset
+    }
+
     /// Whether the oldest open transaction is much older than any may be: its marker was lost.
     pub fn has_late_transaction(&self, now_ms: i64) -> bool {
         let oldest = self.known().and_then(Known::first_undecided);

@@ -356,6 +356,8 @@ impl UnifiedLog {
                 self.guard("cannot append to the transaction index", || segment.append_aborted_txn(txn))?;
             }
             state.producers.complete_txn(completed);
+            let open = state.producers.current_txn_first_offset(completed.producer_id);
+            assert!(open.is_none_or(|first| first > completed.last_offset), "TXN-ENDS-AT-ITS-MARKER");
         }
         Ok(())
     }

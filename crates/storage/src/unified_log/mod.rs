@@ -9,6 +9,8 @@ mod settle;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod transaction_property_test;
+#[cfg(test)]
 mod transaction_test;
 mod write_back;
 
@@ -609,7 +611,8 @@ impl UnifiedLog {
     }
 
     /// Begins the verification of a transactional producer, unless its transaction is open here already
-    /// (KIP-890): then the sentinel is returned and nothing needs to be asked.
+    /// (KIP-890): then the sentinel is returned and nothing needs to be asked. The same where verification is
+    /// switched off, but for clients that leave it to the leader to add partitions to their transactions.
     pub fn maybe_start_transaction_verification(
         &self,
         producer_id: i64,
@@ -619,6 +622,9 @@ impl UnifiedLog {
     ) -> Result<VerificationGuard, AppendError> {
         let mut state = self.state.lock();
         let producers = &mut state.producers;
+        if !supports_epoch_bump && !producers.config().transaction_verification_enabled {
+            return Ok(VerificationGuard::SENTINEL);
+        }
         let current = producers.last_entry(producer_id).map(|entry| entry.producer_epoch);
         if let Some(current) = current.filter(|current| epoch < *current) {
             let text =
