@@ -15,7 +15,7 @@ use crate::metadata::CoordinatorMetadata;
 use crate::runtime::Token;
 
 /// A change of a shard that is not in the log.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum GroupChange {
     /// The group is this classic one now.
     Put(Box<ClassicGroup>),

@@ -23,6 +23,8 @@ pub struct GroupCoordinatorConfig {
     pub offsets_retention_check_interval_ms: i64,
     /// `offsets.commit.timeout.ms`: patience with the commit of an append.
     pub offset_commit_timeout_ms: i32,
+    /// `group.coordinator.append.linger.ms`: how long records wait for others; -1 is adaptive.
+    pub append_linger_ms: i32,
     /// `group.consumer.*`
     pub consumer: ConsumerGroupConfig,
     /// `group.share.*`
@@ -43,6 +45,7 @@ impl Default for GroupCoordinatorConfig {
             offsets_retention_ms: 7 * 24 * 60 * 60 * 1000,
             offsets_retention_check_interval_ms: 600_000,
             offset_commit_timeout_ms: 5_000,
+            append_linger_ms: -1,
             consumer: ConsumerGroupConfig::default(),
             share: ShareGroupConfig::default(),
             streams: StreamsGroupCoordinatorConfig::default(),

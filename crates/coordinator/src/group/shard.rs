@@ -16,7 +16,7 @@ use super::{
     Group, GroupChange, GroupContinuation, GroupCoordinatorConfig, GroupRecord, GroupReply, GroupTimerEvent,
     GroupTimerKey,
 };
-use crate::runtime::{CoordinatorResult, CoordinatorShard, TimerChange, Token, TransactionResult};
+use crate::runtime::{CoordinatorResult, CoordinatorShard, LogEntry, TimerChange, Token, TransactionResult};
 
 /// What the group coordinator decides.
 pub type GroupResult<T> = CoordinatorResult<T, GroupCoordinatorShard>;
@@ -80,6 +80,11 @@ impl CoordinatorShard for GroupCoordinatorShard {
     type Continuation = GroupContinuation;
     type TimerKey = GroupTimerKey;
     type TimerEvent = GroupTimerEvent;
+
+    fn encode(record: &GroupRecord) -> Result<LogEntry, ErrorCode> {
+        let (key, value) = record.encode().map_err(|_| ErrorCode::UnknownServerError)?;
+        Ok(LogEntry { key, value })
+    }
 
     fn replay(&mut self, offset: i64, producer_id: i64, record: &GroupRecord) {
         self.replay_record(offset, producer_id, record);

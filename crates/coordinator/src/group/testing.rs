@@ -21,7 +21,7 @@ use super::{
     GroupCoordinatorConfig, GroupCoordinatorShard, GroupRecord, GroupReply, GroupResult, RequestContext,
 };
 use crate::runtime::{
-    CoordinatorContext, CoordinatorLoad, CoordinatorLog, CoordinatorShard, EndTransaction, Output, Token,
+    CoordinatorContext, CoordinatorLoad, CoordinatorLog, CoordinatorShard, EndTransaction, LogEntry, Output, Token,
     TransactionResult, TransactionalProducer,
 };
 
@@ -45,30 +45,26 @@ pub(crate) struct MemoryLog {
     pub(crate) hold: bool,
     pub(crate) high_watermark: i64,
     /// The most records that fit into a batch.
-    pub(crate) max_batch: Option<usize>,
+    pub(crate) max_batch_bytes: Option<usize>,
     pub(crate) batches: Vec<usize>,
 }
 
-impl CoordinatorLog<GroupRecord> for MemoryLog {
+impl CoordinatorLog for MemoryLog {
     fn append(
         &mut self,
         _now_ms: i64,
-        records: &[GroupRecord],
+        entries: &[LogEntry],
         producer: Option<TransactionalProducer>,
     ) -> Result<i64, ErrorCode> {
         if let Some(error) = self.refuse {
             return Err(error);
         }
-        if self.max_batch.is_some_and(|max| records.len() > max) {
-            return Err(ErrorCode::RecordListTooLarge);
-        }
-        self.batches.push(records.len());
+        self.batches.push(entries.len());
         let base = self.entries.len() as i64;
-        for record in records {
-            // What cannot be written and read again is no record.
-            let (key, value) = record.encode().unwrap();
-            let read = GroupRecord::decode(key, value).unwrap();
-            assert_eq!(&read, record);
+        for LogEntry { key, value } in entries {
+            // What cannot be read and written again is no record.
+            let read = GroupRecord::decode(key.clone(), value.clone()).unwrap();
+            assert_eq!(read.encode().unwrap(), (key.clone(), value.clone()));
             let producer_id = producer.map_or(-1, |producer| producer.producer_id);
             self.entries.push(Entry::Record(producer_id, read));
         }
@@ -90,8 +86,16 @@ impl CoordinatorLog<GroupRecord> for MemoryLog {
         Ok(offset)
     }
 
+    fn end_offset(&self) -> i64 {
+        self.entries.len() as i64
+    }
+
     fn high_watermark(&self) -> i64 {
         self.high_watermark
+    }
+
+    fn max_batch_bytes(&self) -> usize {
+        self.max_batch_bytes.unwrap_or(usize::MAX)
     }
 }
 

@@ -3,27 +3,34 @@ use std::collections::VecDeque;
 use ottla_common::ErrorCode;
 use ottla_server_common::Timeline;
 
+use super::batch::{OpenBatch, Waiter};
 use super::{
-    CoordinatorResult, CoordinatorShard, CoordinatorTimers, EndTransaction, Token, TransactionResult,
-    TransactionalProducer,
+    AppendLinger, CoordinatorResult, CoordinatorShard, CoordinatorTimers, EndTransaction, LogEntry, Token,
+    TransactionResult, TransactionalProducer,
 };
 
-/// The log that a coordinator's records go to.
-pub trait CoordinatorLog<R> {
+/// The log that a coordinator's records go to. Nobody else appends to it.
+pub trait CoordinatorLog {
     /// Appends the records as one batch, transactional if they are a producer's, and gives the offset of the first
     /// of them.
     fn append(
         &mut self,
         now_ms: i64,
-        records: &[R],
+        entries: &[LogEntry],
         producer: Option<TransactionalProducer>,
     ) -> Result<i64, ErrorCode>;
 
     /// Appends the marker of a transaction's end and gives its offset.
     fn append_end_transaction(&mut self, now_ms: i64, end: &EndTransaction) -> Result<i64, ErrorCode>;
 
+    /// The offset that the next record gets.
+    fn end_offset(&self) -> i64;
+
     /// The offset below which everything is committed.
     fn high_watermark(&self) -> i64;
+
+    /// The largest batch that the log takes.
+    fn max_batch_bytes(&self) -> usize;
 }
 
 /// What the outside is to be told.
@@ -40,21 +47,7 @@ pub enum Output<R, F, E> {
 /// What a shard's context tells the outside.
 pub type OutputOf<S, E> = Output<<S as CoordinatorShard>::Reply, <S as CoordinatorShard>::Effect, E>;
 
-/// How a decision's records are appended.
-#[derive(Debug, Clone, Copy)]
-struct Batch {
-    producer: Option<TransactionalProducer>,
-    replay: bool,
-    atomic: bool,
-}
-
-#[derive(Debug)]
-struct Deferred<C, E> {
-    offset: i64,
-    deadline_ms: i64,
-    then: Option<C>,
-    event: Option<E>,
-}
+type WaiterOf<S, E> = Waiter<<S as CoordinatorShard>::Continuation, E>;
 
 /// A shard at work: the leader of one partition of the coordinator's topic.
 ///
@@ -63,10 +56,15 @@ struct Deferred<C, E> {
 pub struct CoordinatorContext<S: CoordinatorShard, E> {
     timeline: Timeline<S>,
     timers: CoordinatorTimers<S::TimerKey, S::TimerEvent>,
+    /// Records that wait for others.
+    open: Option<OpenBatch<S, E>>,
     /// What waits for its offset to be committed. Offsets and deadlines both only grow.
-    deferred: VecDeque<Deferred<S::Continuation, E>>,
+    deferred: VecDeque<(i64, WaiterOf<S, E>)>,
+    linger: AppendLinger,
     write_timeout_ms: i64,
     last_written: i64,
+    /// Somebody else appended to the log: what was replayed is not what is in it.
+    out_of_sync: bool,
     outputs: Vec<OutputOf<S, E>>,
 }
 
@@ -86,10 +84,27 @@ impl<S: CoordinatorShard, E> CoordinatorContext<S, E> {
         std::mem::take(&mut self.outputs)
     }
 
-    /// When something falls due: a timer, or the patience with an uncommitted write.
+    /// How long records wait for others.
+    pub fn set_linger(&mut self, linger: AppendLinger) {
+        self.linger = linger;
+    }
+
+    /// Whether the log is not what was replayed any more, so that it must be loaded again.
+    pub fn is_out_of_sync(&self) -> bool {
+        self.out_of_sync
+    }
+
+    /// When something falls due: a timer, a batch, or the patience with an uncommitted write.
     pub fn next_deadline(&self) -> Option<i64> {
-        let write = self.deferred.front().map(|deferred| deferred.deadline_ms);
-        [self.timers.next_deadline(), write].into_iter().flatten().min()
+        let write = self.deferred.front().map(|(_, waiter)| waiter.deadline_ms);
+        [self.timers.next_deadline(), write, self.batch_deadline()].into_iter().flatten().min()
+    }
+
+    fn batch_deadline(&self) -> Option<i64> {
+        match (&self.open, self.linger) {
+            (Some(batch), AppendLinger::Millis(linger_ms)) => Some(batch.opened_ms.saturating_add(linger_ms)),
+            _ => None,
+        }
     }
 
     /// The running timers.
@@ -103,7 +118,7 @@ impl<S: CoordinatorShard, E> CoordinatorContext<S, E> {
         now_ms: i64,
         result: CoordinatorResult<(), S>,
         event: Option<E>,
-        log: &mut impl CoordinatorLog<S::Record>,
+        log: &mut impl CoordinatorLog,
     ) {
         let CoordinatorResult {
             records,
@@ -118,24 +133,36 @@ impl<S: CoordinatorShard, E> CoordinatorContext<S, E> {
             producer,
         } = result;
         for change in changes {
-            self.timeline.latest_mut().apply(change);
+            self.apply(change);
         }
         for timer in timers {
             self.timers.change(timer);
         }
         self.outputs.extend(replies.into_iter().map(|(token, reply)| Output::Reply(token, reply)));
         self.outputs.extend(effects.into_iter().map(Output::Effect));
-        let batch = Batch { producer, replay, atomic };
-        if let Err(error) = self.append(now_ms, &records, batch, log) {
-            let refused = Deferred { offset: self.last_written, deadline_ms: now_ms, then, event };
-            self.settle(now_ms, refused, Err(error), log);
-            return;
+        let deadline_ms = now_ms.saturating_add(self.write_timeout_ms);
+        let waiter = Waiter { deadline_ms, then, event };
+        let outcome = match (records.is_empty(), producer) {
+            (true, _) => Ok(()),
+            (false, Some(producer)) => self.write_within_transaction(now_ms, &records, replay, producer, log),
+            (false, None) => self.write(now_ms, &records, replay, atomic, log),
+        };
+        match outcome {
+            Ok(()) => self.wait(waiter),
+            Err(error) => return self.settle(now_ms, waiter, Err(error), log),
         }
-        if then.is_some() || event.is_some() {
-            let deadline_ms = now_ms.saturating_add(self.write_timeout_ms);
-            self.deferred.push_back(Deferred { offset: self.last_written, deadline_ms, then, event });
+        if producer.is_some() || self.linger == AppendLinger::Off {
+            self.flush(now_ms, log);
         }
         self.commit(now_ms, log);
+    }
+
+    /// There is nothing more to decide at the moment: whoever waits for a batch need not wait longer.
+    pub fn on_idle(&mut self, now_ms: i64, log: &mut impl CoordinatorLog) {
+        if self.linger == AppendLinger::Adaptive && self.open.is_some() {
+            self.flush(now_ms, log);
+            self.commit(now_ms, log);
+        }
     }
 
     /// A transaction that appended to this partition ended. `event` comes back once the marker is committed.
@@ -144,8 +171,9 @@ impl<S: CoordinatorShard, E> CoordinatorContext<S, E> {
         now_ms: i64,
         end: &EndTransaction,
         event: E,
-        log: &mut impl CoordinatorLog<S::Record>,
+        log: &mut impl CoordinatorLog,
     ) {
+        self.flush(now_ms, log);
         let offset = match log.append_end_transaction(now_ms, end) {
             Ok(offset) => offset,
             Err(error) => {
@@ -158,35 +186,43 @@ impl<S: CoordinatorShard, E> CoordinatorContext<S, E> {
         self.last_written = offset;
         self.timeline.snapshot(offset);
         let deadline_ms = now_ms.saturating_add(self.write_timeout_ms);
-        self.deferred.push_back(Deferred { offset, deadline_ms, then: None, event: Some(event) });
+        self.deferred.push_back((offset, Waiter { deadline_ms, then: None, event: Some(event) }));
         self.commit(now_ms, log);
     }
 
     /// Takes note of the log's high watermark: releases what waited for it.
-    pub fn commit(&mut self, now_ms: i64, log: &mut impl CoordinatorLog<S::Record>) {
+    pub fn commit(&mut self, now_ms: i64, log: &mut impl CoordinatorLog) {
         let committed = log.high_watermark().saturating_sub(1);
         self.timeline.commit(committed);
-        while let Some(deferred) = self.deferred.pop_front_if(|deferred| deferred.offset <= committed) {
-            self.settle(now_ms, deferred, Ok(()), log);
+        while let Some((_, waiter)) = self.deferred.pop_front_if(|(offset, _)| *offset <= committed) {
+            self.settle(now_ms, waiter, Ok(()), log);
         }
     }
 
-    /// Fires the timers that are due, and gives up on writes that took too long.
-    pub fn on_time(&mut self, now_ms: i64, log: &mut impl CoordinatorLog<S::Record>) {
+    /// Fires the timers that are due, appends the batch that is, and gives up on writes that took too long.
+    pub fn on_time(&mut self, now_ms: i64, log: &mut impl CoordinatorLog) {
         while let Some(event) = self.timers.pop_due(now_ms) {
             let result = self.timeline.latest().on_timer(now_ms, &event);
             self.execute(now_ms, result, None, log);
         }
-        while let Some(deferred) = self.deferred.pop_front_if(|deferred| deferred.deadline_ms <= now_ms) {
-            self.settle(now_ms, deferred, Err(ErrorCode::RequestTimedOut), log);
+        if self.batch_deadline().is_some_and(|deadline| deadline <= now_ms) {
+            self.flush(now_ms, log);
+            self.commit(now_ms, log);
+        }
+        while let Some((_, waiter)) = self.deferred.pop_front_if(|(_, waiter)| waiter.deadline_ms <= now_ms) {
+            self.settle(now_ms, waiter, Err(ErrorCode::RequestTimedOut), log);
         }
     }
 
     /// The clock was set by so much: what is left of each deadline stays the same.
     pub fn on_clock_set(&mut self, by_ms: i64) {
         self.timers.shift(by_ms);
-        for deferred in &mut self.deferred {
-            deferred.deadline_ms = deferred.deadline_ms.saturating_add(by_ms);
+        let open = self.open.iter_mut().flat_map(|batch| &mut batch.waiting);
+        for waiter in self.deferred.iter_mut().map(|(_, waiter)| waiter).chain(open) {
+            waiter.deadline_ms = waiter.deadline_ms.saturating_add(by_ms);
+        }
+        if let Some(batch) = &mut self.open {
+            batch.opened_ms = batch.opened_ms.saturating_add(by_ms);
         }
     }
 
@@ -194,56 +230,143 @@ impl<S: CoordinatorShard, E> CoordinatorContext<S, E> {
     pub fn unload(mut self) -> Vec<OutputOf<S, E>> {
         let replies = self.timeline.latest().on_unloaded();
         self.outputs.extend(replies.into_iter().map(|(token, reply)| Output::Reply(token, reply)));
-        for deferred in std::mem::take(&mut self.deferred) {
-            if let Some(event) = deferred.event {
+        let open = self.open.take().into_iter().flat_map(|batch| batch.waiting);
+        for waiter in std::mem::take(&mut self.deferred).into_iter().map(|(_, waiter)| waiter).chain(open) {
+            if let Some(event) = waiter.event {
                 self.outputs.push(Output::Complete(event, Err(ErrorCode::NotCoordinator)));
             }
         }
         self.outputs
     }
 
-    fn append(
+    /// A change that is not in the log. Should records be refused that were replayed before it, it stays.
+    fn apply(&mut self, change: S::Change) {
+        if let Some(batch) = &mut self.open {
+            batch.changes.push(change.clone());
+        }
+        self.timeline.latest_mut().apply(change);
+    }
+
+    /// Replays records and puts them into the open batch, or into one of their own when they would not fit.
+    fn write(
         &mut self,
         now_ms: i64,
         records: &[S::Record],
-        batch: Batch,
-        log: &mut impl CoordinatorLog<S::Record>,
+        replay: bool,
+        atomic: bool,
+        log: &mut impl CoordinatorLog,
     ) -> Result<(), ErrorCode> {
-        if records.is_empty() {
-            return Ok(());
+        let entries = records.iter().map(S::encode).collect::<Result<Vec<_>, _>>()?;
+        let max_bytes = log.max_batch_bytes();
+        if atomic && self.open.as_ref().is_some_and(|batch| !batch.has_room_for(&entries, max_bytes)) {
+            // What this decision was made upon may be gone then.
+            self.try_flush(now_ms, log)?;
         }
-        let base_offset = match log.append(now_ms, records, batch.producer) {
-            Ok(base_offset) => base_offset,
-            Err(error) if !batch.atomic && records.len() > 1 && is_too_large(error) => {
-                let (first, second) = records.split_at(records.len() / 2);
-                self.append(now_ms, first, batch, log)?;
-                return self.append(now_ms, second, batch, log);
+        for (record, entry) in records.iter().zip(entries) {
+            let one = std::slice::from_ref(&entry);
+            if !atomic && self.open.as_ref().is_some_and(|batch| !batch.has_room_for(one, max_bytes)) {
+                self.try_flush(now_ms, log)?;
             }
-            Err(error) => return Err(error),
-        };
-        assert!(base_offset > self.last_written, "COORDINATOR-LOG-MONOTONIC: {base_offset}");
-        let producer_id = batch.producer.map_or(NO_PRODUCER_ID, |producer| producer.producer_id);
-        for (offset, record) in (base_offset..).zip(records) {
-            if batch.replay {
-                self.timeline.latest_mut().replay(offset, producer_id, record);
-            }
-            self.last_written = offset;
+            self.push(now_ms, record, entry, replay, None, log);
         }
-        self.timeline.snapshot(self.last_written);
         Ok(())
+    }
+
+    /// The same for records of a transaction, which share a batch with no others.
+    fn write_within_transaction(
+        &mut self,
+        now_ms: i64,
+        records: &[S::Record],
+        replay: bool,
+        producer: TransactionalProducer,
+        log: &mut impl CoordinatorLog,
+    ) -> Result<(), ErrorCode> {
+        let entries = records.iter().map(S::encode).collect::<Result<Vec<_>, _>>()?;
+        self.try_flush(now_ms, log)?;
+        for (record, entry) in records.iter().zip(entries) {
+            self.push(now_ms, record, entry, replay, Some(producer), log);
+        }
+        Ok(())
+    }
+
+    fn push(
+        &mut self,
+        now_ms: i64,
+        record: &S::Record,
+        entry: LogEntry,
+        replay: bool,
+        producer: Option<TransactionalProducer>,
+        log: &impl CoordinatorLog,
+    ) {
+        let latest = self.timeline.latest();
+        let open = || OpenBatch::new(latest.clone(), producer, log.end_offset(), now_ms);
+        let offset = self.open.get_or_insert_with(open).push(entry);
+        if replay {
+            let producer_id = producer.map_or(NO_PRODUCER_ID, |producer| producer.producer_id);
+            self.timeline.latest_mut().replay(offset, producer_id, record);
+        }
+    }
+
+    /// Has somebody wait for all that was decided so far.
+    fn wait(&mut self, waiter: WaiterOf<S, E>) {
+        if waiter.then.is_none() && waiter.event.is_none() {
+            return;
+        }
+        match &mut self.open {
+            Some(batch) => batch.waiting.push(waiter),
+            None => self.deferred.push_back((self.last_written, waiter)),
+        }
+    }
+
+    fn flush(&mut self, now_ms: i64, log: &mut impl CoordinatorLog) {
+        // Whoever waits for the batch is told.
+        let _ = self.try_flush(now_ms, log);
+    }
+
+    /// Appends the open batch. If it is refused, its records never were, and whoever waits for them is told why.
+    fn try_flush(&mut self, now_ms: i64, log: &mut impl CoordinatorLog) -> Result<(), ErrorCode> {
+        let Some(batch) = self.open.take() else { return Ok(()) };
+        let OpenBatch { before, changes, entries, producer, base_offset, waiting, .. } = batch;
+        let appended = match log.append(now_ms, &entries, producer) {
+            Ok(offset) if offset != base_offset => {
+                self.out_of_sync = true;
+                Err(ErrorCode::NotCoordinator)
+            }
+            appended => appended,
+        };
+        match appended {
+            Ok(_) => {
+                assert!(base_offset > self.last_written, "COORDINATOR-LOG-MONOTONIC: {base_offset}");
+                self.last_written = base_offset + entries.len() as i64 - 1;
+                self.timeline.snapshot(self.last_written);
+                let offset = self.last_written;
+                self.deferred.extend(waiting.into_iter().map(|waiter| (offset, waiter)));
+                Ok(())
+            }
+            Err(error) => {
+                *self.timeline.latest_mut() = before;
+                for change in changes {
+                    self.timeline.latest_mut().apply(change);
+                }
+                for waiter in waiting {
+                    self.settle(now_ms, waiter, Err(error), log);
+                }
+                Err(error)
+            }
+        }
     }
 
     fn settle(
         &mut self,
         now_ms: i64,
-        deferred: Deferred<S::Continuation, E>,
+        waiter: WaiterOf<S, E>,
         outcome: Result<(), ErrorCode>,
-        log: &mut impl CoordinatorLog<S::Record>,
+        log: &mut impl CoordinatorLog,
     ) {
-        if let Some(event) = deferred.event {
+        if let Some(event) = waiter.event {
             self.outputs.push(Output::Complete(event, outcome));
         }
-        if let Some(then) = deferred.then {
+        if let Some(then) = waiter.then {
             let result = self.timeline.latest().on_append(now_ms, then, outcome);
             self.execute(now_ms, result, None, log);
         }
@@ -251,10 +374,6 @@ impl<S: CoordinatorShard, E> CoordinatorContext<S, E> {
 }
 
 const NO_PRODUCER_ID: i64 = -1;
-
-fn is_too_large(error: ErrorCode) -> bool {
-    matches!(error, ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge)
-}
 
 /// A shard while its log is replayed, before it may decide anything.
 #[derive(Debug)]
@@ -298,14 +417,17 @@ impl<S: CoordinatorShard> CoordinatorLoad<S> {
         self,
         now_ms: i64,
         write_timeout_ms: i64,
-        log: &mut impl CoordinatorLog<S::Record>,
+        log: &mut impl CoordinatorLog,
     ) -> CoordinatorContext<S, E> {
         let mut context = CoordinatorContext {
             timeline: self.timeline,
             timers: CoordinatorTimers::default(),
+            open: None,
             deferred: VecDeque::new(),
+            linger: AppendLinger::Off,
             write_timeout_ms,
             last_written: self.last_read,
+            out_of_sync: false,
             outputs: Vec::new(),
         };
         let result = context.shard().on_loaded(now_ms);

@@ -4,11 +4,13 @@
 //! `&self` and hands back a [`CoordinatorResult`]; a [`CoordinatorContext`] carries that out: timers,
 //! append, replay, and replies that wait until their records are committed.
 
+mod batch;
 mod context;
 mod timers;
 
 use ottla_common::ErrorCode;
 
+pub use batch::{AppendLinger, LogEntry};
 pub use context::{CoordinatorContext, CoordinatorLoad, CoordinatorLog, Output, OutputOf};
 pub use timers::{CoordinatorTimers, TimerChange};
 
@@ -56,7 +58,7 @@ pub trait CoordinatorShard: Clone {
     /// What is written to the log.
     type Record: Clone;
     /// A change of state that is not in the log, such as a member that waits for a rebalance.
-    type Change;
+    type Change: Clone;
     /// The answer to a parked request.
     type Reply;
     /// Something to be done outside of the shard.
@@ -67,6 +69,9 @@ pub trait CoordinatorShard: Clone {
     type TimerKey: Ord + Clone;
     /// What a timer says when it fires.
     type TimerEvent: Clone;
+
+    /// A record as it stands in the log.
+    fn encode(record: &Self::Record) -> Result<LogEntry, ErrorCode>;
 
     /// Takes in a record of the log. The only way by which committed state changes.
     fn replay(&mut self, offset: i64, producer_id: i64, record: &Self::Record);

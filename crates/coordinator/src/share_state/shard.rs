@@ -7,7 +7,7 @@ use rpds::RedBlackTreeMapSync;
 
 use super::redundant::RedundantOffsets;
 use super::{ShareCoordinatorConfig, ShareGroupOffset, SharePartitionKey, ShareStateRecord};
-use crate::runtime::{CoordinatorResult, CoordinatorShard, TimerChange, Token, TransactionResult};
+use crate::runtime::{CoordinatorResult, CoordinatorShard, LogEntry, TimerChange, Token, TransactionResult};
 
 /// What the share coordinator decides.
 pub type ShareStateResult<T> = CoordinatorResult<T, ShareCoordinatorShard>;
@@ -129,6 +129,11 @@ impl CoordinatorShard for ShareCoordinatorShard {
     type Continuation = Infallible;
     type TimerKey = ShareStateTimer;
     type TimerEvent = ShareStateTimer;
+
+    fn encode(record: &ShareStateRecord) -> Result<LogEntry, ErrorCode> {
+        let (key, value) = record.encode().map_err(|_| ErrorCode::UnknownServerError)?;
+        Ok(LogEntry { key, value })
+    }
 
     fn replay(&mut self, offset: i64, _producer_id: i64, record: &ShareStateRecord) {
         let key = record.key();

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::group::modern::testing::{TestMetadata, topic_id};
 use crate::runtime::{
-    CoordinatorContext, CoordinatorLoad, CoordinatorLog, EndTransaction, TransactionalProducer,
+    CoordinatorContext, CoordinatorLoad, CoordinatorLog, EndTransaction, LogEntry, TransactionalProducer,
 };
 
 pub(crate) const GROUP: &str = "cola";
@@ -28,19 +28,18 @@ pub(crate) struct MemoryLog {
     pub(crate) records: Vec<ShareStateRecord>,
 }
 
-impl CoordinatorLog<ShareStateRecord> for MemoryLog {
+impl CoordinatorLog for MemoryLog {
     fn append(
         &mut self,
         _now_ms: i64,
-        records: &[ShareStateRecord],
+        entries: &[LogEntry],
         _producer: Option<TransactionalProducer>,
     ) -> Result<i64, ErrorCode> {
         let base = self.high_watermark();
-        for record in records {
-            // What cannot be written and read again is no record.
-            let (key, value) = record.encode().unwrap();
-            let read = ShareStateRecord::decode(key, value).unwrap();
-            assert_eq!(&read, record);
+        for LogEntry { key, value } in entries {
+            // What cannot be read and written again is no record.
+            let read = ShareStateRecord::decode(key.clone(), value.clone()).unwrap();
+            assert_eq!(read.encode().unwrap(), (key.clone(), value.clone()));
             self.records.push(read);
         }
         Ok(base)
@@ -48,6 +47,14 @@ impl CoordinatorLog<ShareStateRecord> for MemoryLog {
 
     fn append_end_transaction(&mut self, _now_ms: i64, _end: &EndTransaction) -> Result<i64, ErrorCode> {
         Err(ErrorCode::UnknownServerError)
+    }
+
+    fn end_offset(&self) -> i64 {
+        self.high_watermark()
+    }
+
+    fn max_batch_bytes(&self) -> usize {
+        usize::MAX
     }
 
     fn high_watermark(&self) -> i64 {

@@ -12,7 +12,7 @@ use super::{
     TransactionVersion, append_error,
 };
 use crate::group::owned;
-use crate::runtime::{CoordinatorResult, CoordinatorShard, TimerChange, Token, TransactionResult};
+use crate::runtime::{CoordinatorResult, CoordinatorShard, LogEntry, TimerChange, Token, TransactionResult};
 
 /// What the transaction coordinator decides.
 pub type TransactionDecision<T> = CoordinatorResult<T, TransactionCoordinatorShard>;
@@ -193,6 +193,11 @@ impl CoordinatorShard for TransactionCoordinatorShard {
     type Continuation = TransactionContinuation;
     type TimerKey = TransactionTimerKey;
     type TimerEvent = TransactionTimerEvent;
+
+    fn encode(record: &TransactionRecord) -> Result<LogEntry, ErrorCode> {
+        let (key, value) = record.encode().map_err(|_| ErrorCode::UnknownServerError)?;
+        Ok(LogEntry { key, value })
+    }
 
     fn replay(&mut self, _: i64, _: i64, record: &TransactionRecord) {
         let transactional_id = owned(&record.key.transactional_id);

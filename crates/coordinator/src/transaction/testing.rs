@@ -20,7 +20,7 @@ use super::{
     TransactionVersion, append_error,
 };
 use crate::runtime::{
-    CoordinatorContext, CoordinatorLoad, CoordinatorLog, EndTransaction, Output, TransactionalProducer,
+    CoordinatorContext, CoordinatorLoad, CoordinatorLog, EndTransaction, LogEntry, Output, TransactionalProducer,
 };
 
 pub(super) const TX: &str = "pagos-tx";
@@ -43,22 +43,21 @@ pub(super) struct MemoryLog {
     pub(super) high_watermark: i64,
 }
 
-impl CoordinatorLog<TransactionRecord> for MemoryLog {
+impl CoordinatorLog for MemoryLog {
     fn append(
         &mut self,
         _now_ms: i64,
-        records: &[TransactionRecord],
+        entries: &[LogEntry],
         _producer: Option<TransactionalProducer>,
     ) -> Result<i64, ErrorCode> {
         if let Some(error) = self.refuse {
             return Err(error);
         }
         let base = self.records.len() as i64;
-        for record in records {
-            // What cannot be written and read again is no record.
-            let (key, value) = record.encode().unwrap();
-            let read = TransactionRecord::decode(key, value).unwrap();
-            assert_eq!(&read, record);
+        for LogEntry { key, value } in entries {
+            // What cannot be read and written again is no record.
+            let read = TransactionRecord::decode(key.clone(), value.clone()).unwrap();
+            assert_eq!(read.encode().unwrap(), (key.clone(), value.clone()));
             self.records.push(read);
         }
         if !self.hold {
@@ -71,8 +70,16 @@ impl CoordinatorLog<TransactionRecord> for MemoryLog {
         Err(ErrorCode::UnknownServerError)
     }
 
+    fn end_offset(&self) -> i64 {
+        self.records.len() as i64
+    }
+
     fn high_watermark(&self) -> i64 {
         self.high_watermark
+    }
+
+    fn max_batch_bytes(&self) -> usize {
+        usize::MAX
     }
 }
 

@@ -123,7 +123,8 @@ fn many_tombstones_are_split_over_batches() {
         request.topics[0].partitions[0].partition_index = partition_index;
         t.commit_offset(9, &request).unwrap();
     }
-    t.log.max_batch = Some(3);
+    // Three tombstones fit, and not four.
+    t.log.max_batch_bytes = Some(300);
     t.log.batches.clear();
     t.advance(RETENTION_MS + CHECK_MS);
     assert_eq!(t.state(), "none");

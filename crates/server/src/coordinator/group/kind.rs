@@ -11,7 +11,7 @@ use ottla_coordinator::group::{
     append_error,
 };
 use ottla_coordinator::metadata::{CoordinatorMetadata, NoTopics};
-use ottla_coordinator::runtime::CoordinatorShard;
+use ottla_coordinator::runtime::{AppendLinger, CoordinatorShard};
 use ottla_record::Compression;
 
 use crate::coordinator::runtime::{CoordinatorKind, Source, Undecodable};
@@ -85,10 +85,6 @@ impl CoordinatorKind for GroupCoordinators {
         shard
     }
 
-    fn encode(record: &GroupRecord) -> Result<(Bytes, Option<Bytes>), ErrorCode> {
-        record.encode().map_err(|_| ErrorCode::UnknownServerError)
-    }
-
     fn decode(key: Bytes, value: Option<Bytes>) -> Result<GroupRecord, Undecodable> {
         GroupRecord::decode(key, value).map_err(|error| match error {
             RecordError::UnknownType(kind) => Undecodable::UnknownType(kind),
@@ -98,6 +94,10 @@ impl CoordinatorKind for GroupCoordinators {
 
     fn compression(&self) -> Compression {
         self.compression
+    }
+
+    fn append_linger(&self) -> AppendLinger {
+        AppendLinger::from_config(self.config.append_linger_ms)
     }
 
     fn write_timeout_ms(&self) -> i64 {

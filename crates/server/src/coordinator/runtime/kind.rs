@@ -2,7 +2,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use ottla_common::ErrorCode;
-use ottla_coordinator::runtime::{CoordinatorResult, CoordinatorShard};
+use ottla_coordinator::runtime::{AppendLinger, CoordinatorResult, CoordinatorShard};
 use ottla_record::Compression;
 use thiserror::Error;
 
@@ -29,9 +29,6 @@ pub trait CoordinatorKind: fmt::Debug + Send + Sync + 'static {
     /// A shard that has read nothing of the log, and knows the cluster as it is now.
     fn new_shard(&self, leader_epoch: i32) -> Self::Shard;
 
-    /// The key and the value of a record as they stand in the log.
-    fn encode(record: &<Self::Shard as CoordinatorShard>::Record) -> Result<(Bytes, Option<Bytes>), ErrorCode>;
-
     /// Reads a record of the log.
     fn decode(
         key: Bytes,
@@ -40,6 +37,9 @@ pub trait CoordinatorKind: fmt::Debug + Send + Sync + 'static {
 
     /// How batches are compressed.
     fn compression(&self) -> Compression;
+
+    /// How long records wait for others to share their batch with.
+    fn append_linger(&self) -> AppendLinger;
 
     /// Patience with the commit of an append.
     fn write_timeout_ms(&self) -> i64;

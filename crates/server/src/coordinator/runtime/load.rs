@@ -27,6 +27,8 @@ pub(super) enum LoadError {
     Record { offset: i64, error: Undecodable },
     #[error("another broker took over meanwhile")]
     Cancelled,
+    #[error("{0}")]
+    Panicked(String),
 }
 
 /// Reads the log from its start to its end, which may move meanwhile.

@@ -47,6 +47,9 @@ pub trait PartitionLog: Debug + Send + Sync {
     /// The offset below which everything is committed.
     fn high_watermark(&self, partition: &TopicPartition) -> Result<i64, ErrorCode>;
 
+    /// The largest batch that the partition takes.
+    fn max_batch_bytes(&self, partition: &TopicPartition) -> usize;
+
     /// The first offset, and the one after the last.
     fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64), ErrorCode>;
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use ottla_common::time::Time;
 use ottla_common::{ErrorCode, TopicPartition};
 use ottla_coordinator::runtime::{
-    CoordinatorContext, CoordinatorLog, CoordinatorShard, EndTransaction, Output, OutputOf, Token,
+    CoordinatorContext, CoordinatorLog, CoordinatorShard, EndTransaction, LogEntry, Output, OutputOf, Token,
     TransactionalProducer,
 };
 use ottla_record::{MemoryRecords, SimpleRecord};
@@ -27,7 +27,6 @@ pub type Completion = Box<dyn FnOnce(Result<(), ErrorCode>) + Send>;
 pub(super) type Operation<K> = Box<dyn FnOnce(&mut Worker<K>) + Send>;
 /// What takes the answer to a request that waits inside the shard.
 type Parked<K> = Box<dyn FnOnce(ReplyOf<K>) + Send>;
-type RecordOf<K> = <<K as CoordinatorKind>::Shard as CoordinatorShard>::Record;
 type ReplyOf<K> = <<K as CoordinatorKind>::Shard as CoordinatorShard>::Reply;
 
 /// Operations that may wait for their turn; whoever comes then waits before the door.
@@ -106,18 +105,15 @@ impl<K: CoordinatorKind> LedPartition<K> {
     }
 }
 
-impl<K: CoordinatorKind> CoordinatorLog<RecordOf<K>> for LedPartition<K> {
+impl<K: CoordinatorKind> CoordinatorLog for LedPartition<K> {
     fn append(
         &mut self,
         now_ms: i64,
-        records: &[RecordOf<K>],
+        entries: &[LogEntry],
         producer: Option<TransactionalProducer>,
     ) -> Result<i64, ErrorCode> {
-        let mut simple = Vec::with_capacity(records.len());
-        for record in records {
-            let (key, value) = K::encode(record)?;
-            simple.push(SimpleRecord::new(now_ms, Some(key), value));
-        }
+        let simple = |entry: &LogEntry| SimpleRecord::new(now_ms, Some(entry.key.clone()), entry.value.clone());
+        let simple: Vec<SimpleRecord> = entries.iter().map(simple).collect();
         let compression = self.kind.compression();
         let batch = match producer {
             None => MemoryRecords::with_records(compression, &simple),
@@ -136,6 +132,15 @@ impl<K: CoordinatorKind> CoordinatorLog<RecordOf<K>> for LedPartition<K> {
 
     fn append_end_transaction(&mut self, now_ms: i64, end: &EndTransaction) -> Result<i64, ErrorCode> {
         self.log.append_end_transaction(&self.partition, self.leader_epoch, now_ms, end)
+    }
+
+    fn end_offset(&self) -> i64 {
+        // Nothing can be appended to a partition that is gone.
+        self.log.offsets(&self.partition).map_or(0, |(_, end_offset)| end_offset)
+    }
+
+    fn max_batch_bytes(&self) -> usize {
+        self.log.max_batch_bytes(&self.partition)
     }
 
     fn high_watermark(&self) -> i64 {
@@ -168,45 +173,67 @@ impl<K: CoordinatorKind> PartitionTask<K> {
         let state = Arc::clone(&handle.state);
         let committed = Arc::clone(&handle.committed);
         let cancelled = Arc::clone(&handle.cancelled);
-        runtime.spawn(async move {
-            let partition = self.led.partition.clone();
-            let turn = Arc::clone(&self.loads).acquire_owned().await;
-            let loaded = tokio::task::spawn_blocking(move || self.load(&cancelled)).await;
-            drop(turn);
-            match loaded {
-                Ok(Ok(worker)) => {
-                    state.store(ACTIVE, Ordering::Release);
-                    worker.serve(inbox, stop, &committed).await;
-                }
-                Ok(Err(LoadError::Cancelled)) => {}
-                Ok(Err(reason)) => {
-                    error!(target: LOGGER, "Failed to load metadata from {partition}: {reason}");
-                    state.store(FAILED, Ordering::Release);
-                }
-                Err(panicked) => {
-                    error!(target: LOGGER, "Failed to load metadata from {partition}: {panicked}");
-                    state.store(FAILED, Ordering::Release);
-                }
-            }
-        });
+        let work = Work { inbox, stop, state, committed, cancelled };
+        runtime.spawn(self.run(work));
         handle
     }
 
-    fn load(mut self, cancelled: &AtomicBool) -> Result<Worker<K>, LoadError> {
-        let began_ms = self.time.now_ms();
-        let shard = self.led.kind.new_shard(self.led.leader_epoch);
-        let loaded = load(&self.led, shard, cancelled)?;
-        let mut clock = WatchedClock::new(Arc::clone(&self.time));
-        let (now_ms, _) = clock.look();
-        let patience_ms = self.led.kind.write_timeout_ms();
-        let context = loaded.finish(now_ms, patience_ms, &mut self.led);
-        info!(target: LOGGER, "Finished loading of metadata from {} with epoch {} in {}ms",
-            self.led.partition,
-            self.led.leader_epoch,
-            now_ms - began_ms
-        );
-        Ok(Worker { context, led: self.led, clock, parked: HashMap::new(), next_token: 0 })
+    async fn run(self, mut work: Work<K>) {
+        let Self { mut led, time, loads } = self;
+        loop {
+            let partition = led.partition.clone();
+            let turn = Arc::clone(&loads).acquire_owned().await;
+            let (clock, cancelled) = (Arc::clone(&time), Arc::clone(&work.cancelled));
+            let loading = tokio::task::spawn_blocking(move || load_worker(led, clock, &cancelled));
+            let loaded = loading.await.unwrap_or_else(|panicked| Err(LoadError::Panicked(panicked.to_string())));
+            drop(turn);
+            let worker = match loaded {
+                Ok(worker) => worker,
+                Err(LoadError::Cancelled) => return,
+                Err(reason) => {
+                    error!(target: LOGGER, "Failed to load metadata from {partition}: {reason}");
+                    work.state.store(FAILED, Ordering::Release);
+                    return;
+                }
+            };
+            work.state.store(ACTIVE, Ordering::Release);
+            match worker.serve(&mut work).await {
+                None => return,
+                Some(lost) => led = lost,
+            }
+            error!(target: LOGGER, "What is in {partition} is not what was replayed: it is loaded again");
+            work.state.store(LOADING, Ordering::Release);
+        }
     }
+}
+
+fn load_worker<K: CoordinatorKind>(
+    mut led: LedPartition<K>,
+    time: Arc<dyn Time>,
+    cancelled: &AtomicBool,
+) -> Result<Worker<K>, LoadError> {
+    let began_ms = time.now_ms();
+    let shard = led.kind.new_shard(led.leader_epoch);
+    let loaded = load(&led, shard, cancelled)?;
+    let mut clock = WatchedClock::new(time);
+    let (now_ms, _) = clock.look();
+    let mut context = loaded.finish(now_ms, led.kind.write_timeout_ms(), &mut led);
+    context.set_linger(led.kind.append_linger());
+    info!(target: LOGGER, "Finished loading of metadata from {} with epoch {} in {}ms",
+        led.partition,
+        led.leader_epoch,
+        now_ms - began_ms
+    );
+    Ok(Worker { context, led, clock, parked: HashMap::new(), next_token: 0 })
+}
+
+/// What the task and the handle have in common.
+struct Work<K: CoordinatorKind> {
+    inbox: mpsc::Receiver<Operation<K>>,
+    stop: oneshot::Receiver<()>,
+    state: Arc<AtomicU8>,
+    committed: Arc<Notify>,
+    cancelled: Arc<AtomicBool>,
 }
 
 /// The owner of a loaded shard.
@@ -265,26 +292,25 @@ impl<K: CoordinatorKind> Worker<K> {
         now_ms
     }
 
-    async fn serve(
-        mut self,
-        mut inbox: mpsc::Receiver<Operation<K>>,
-        mut stop: oneshot::Receiver<()>,
-        committed: &Notify,
-    ) {
+    /// Serves until somebody else leads the partition. Gives it back if it must be loaded again.
+    async fn serve(mut self, work: &mut Work<K>) -> Option<LedPartition<K>> {
         if let Some(result) = self.led.kind.catch_up(self.context.shard()) {
             self.execute(result, None);
         }
-        loop {
+        while !self.context.is_out_of_sync() {
             let now_ms = self.now_ms();
             // Timers first: what fell due before an operation arrived comes before it.
             self.context.on_time(now_ms, &mut self.led);
+            if work.inbox.is_empty() {
+                self.context.on_idle(now_ms, &mut self.led);
+            }
             self.tell();
             let sleep = self.context.next_deadline().map_or(i64::MAX, |deadline| deadline - now_ms);
             tokio::select! {
                 biased;
-                _ = &mut stop => break,
-                () = committed.notified() => self.context.commit(now_ms, &mut self.led),
-                operation = inbox.recv() => match operation {
+                _ = &mut work.stop => break,
+                () = work.committed.notified() => self.context.commit(now_ms, &mut self.led),
+                operation = work.inbox.recv() => match operation {
                     Some(operation) => operation(&mut self),
                     None => break,
                 },
@@ -294,8 +320,10 @@ impl<K: CoordinatorKind> Worker<K> {
         }
         info!(target: LOGGER, "Unloading metadata of {} with epoch {}", self.led.partition, self.led.leader_epoch);
         let Self { context, led, mut parked, .. } = self;
+        let is_out_of_sync = context.is_out_of_sync();
         tell(context.unload(), &led, &mut parked);
         led.kind.on_unloaded(led.source());
+        is_out_of_sync.then_some(led)
     }
 
     fn tell(&mut self) {

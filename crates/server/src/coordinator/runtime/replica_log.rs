@@ -51,6 +51,11 @@ impl PartitionLog for ReplicaLog {
         }
     }
 
+    fn max_batch_bytes(&self, partition: &TopicPartition) -> usize {
+        // A partition that is gone takes nothing: the append will say so.
+        self.replicas.partition(partition).map_or(usize::MAX, |partition| partition.log().config().max_message_bytes)
+    }
+
     fn high_watermark(&self, partition: &TopicPartition) -> Result<i64, ErrorCode> {
         Ok(self.replicas.partition(partition)?.log().high_watermark())
     }

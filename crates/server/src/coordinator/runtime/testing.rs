@@ -87,6 +87,10 @@ impl PartitionLog for MemoryPartitions {
         self.append(partition, epoch, batch.unwrap().into_bytes(), TransactionProof::NONE)
     }
 
+    fn max_batch_bytes(&self, _partition: &TopicPartition) -> usize {
+        1024 * 1024
+    }
+
     fn high_watermark(&self, partition: &TopicPartition) -> Result<i64, ErrorCode> {
         self.set(|state| Ok(state.high_watermarks.get(&partition.partition).copied().unwrap_or(0)))
     }
