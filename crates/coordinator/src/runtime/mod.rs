@@ -5,6 +5,8 @@
 //! append, replay, and replies that wait until their records are committed.
 
 mod batch;
+#[cfg(test)]
+mod batch_test;
 mod context;
 mod timers;
 
