@@ -113,6 +113,11 @@ impl BrokerConnection {
         &self.address
     }
 
+    /// `request.timeout.ms`.
+    pub(crate) fn patience(&self) -> Duration {
+        self.request_timeout
+    }
+
     /// Whether nothing can be asked any more.
     pub fn is_closed(&self) -> bool {
         self.pending.closed.load(Ordering::SeqCst) || self.outgoing.is_closed()

@@ -112,12 +112,30 @@ pub enum ClientError {
         /// Why not.
         reason: String,
     },
+    /// A transaction that cannot go on.
+    #[error("{}: {cause}", way_out(*.abortable))]
+    Transaction {
+        /// Whether aborting it helps; otherwise the producer is of no use any more.
+        abortable: bool,
+        /// What went wrong first.
+        cause: Box<ClientError>,
+    },
+    /// A record that was not sent yet when its transaction was aborted.
+    #[error("the transaction was aborted before the record was sent")]
+    TransactionAborted,
     /// The client was closed.
     #[error("the client is closed")]
     Closed,
     /// A call that does not fit the client's state.
     #[error("{0}")]
     IllegalState(String),
+}
+
+const fn way_out(abortable: bool) -> &'static str {
+    match abortable {
+        true => "the transaction has to be aborted",
+        false => "the producer has to be closed",
+    }
 }
 
 fn during(api: Option<ApiKey>) -> String {
@@ -151,8 +169,14 @@ impl ClientError {
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Api { code, .. } => Some(*code),
+            Self::Transaction { cause, .. } => cause.code(),
             _ => None,
         }
+    }
+
+    /// Whether aborting the transaction lets the producer go on (KIP-1050).
+    pub fn is_abortable(&self) -> bool {
+        matches!(self, Self::Transaction { abortable: true, .. })
     }
 
     /// Whether the same request may succeed later or elsewhere.
@@ -206,6 +230,16 @@ fn explain(code: ErrorCode) -> &'static str {
         ErrorCode::ClusterAuthorizationFailed => "not allowed on this cluster",
         ErrorCode::UnsupportedVersion => "The version of API is not supported.",
         ErrorCode::InvalidProducerEpoch | ErrorCode::ProducerFenced => "a newer producer has taken over",
+        ErrorCode::TransactionAbortable => "the transaction cannot be committed any more",
+        ErrorCode::InvalidTxnState => "the coordinator's transaction is in another state",
+        ErrorCode::InvalidTransactionTimeout => {
+            "transaction.timeout.ms is above the brokers' transaction.max.timeout.ms"
+        }
+        ErrorCode::ConcurrentTransactions => "the transaction before is still being completed",
+        ErrorCode::FencedMemberEpoch => "the group has gone on without this member",
+        ErrorCode::StaleMemberEpoch => "the group gave this member a newer epoch",
+        ErrorCode::UnreleasedInstanceId => "another consumer holds this group.instance.id",
+        ErrorCode::InvalidRecordState => "the record's lock was lost, so its state cannot change",
         ErrorCode::OutOfOrderSequenceNumber => "the broker misses records that came before",
         ErrorCode::RequestTimedOut => "The request timed out.",
         ErrorCode::UnknownServerError => "the server met an unexpected error; its log says more",

@@ -4,6 +4,7 @@ mod assignor;
 mod commit;
 mod completed_fetch;
 mod fetcher;
+mod group_metadata;
 mod membership;
 mod positions;
 mod settings;
@@ -26,6 +27,7 @@ use self::settings::ConsumerSettings;
 use crate::{ClientConfig, ClientError, NetworkClient};
 
 pub use completed_fetch::ConsumerRecord;
+pub use group_metadata::ConsumerGroupMetadata;
 pub use settings::AutoOffsetReset;
 
 /// Reads records of partitions it is given, or that its group gives it.

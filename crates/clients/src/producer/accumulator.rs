@@ -32,7 +32,7 @@ pub(crate) struct RecordAccumulator {
 }
 
 /// The identity of an idempotent producer.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Producer {
     pub(crate) id: i64,
     pub(crate) epoch: i16,
@@ -162,8 +162,9 @@ impl RecordAccumulator {
             }
             batch.body.finish();
         }
-        let mut builder =
-            RecordsBuilder::new(self.settings.compression).write_limit(self.settings.batch_size);
+        let mut builder = RecordsBuilder::new(self.settings.compression)
+            .write_limit(self.settings.batch_size)
+            .transactional(self.settings.transactional_id.is_some());
         if let Err(error) = builder.append(timestamp, key, value, headers) {
             return Err((ClientError::build(&tp, &error), callback));
         }
@@ -184,16 +185,24 @@ impl RecordAccumulator {
         Ok(true)
     }
 
-    /// Takes what is ready: full, old enough, due again, or wanted by a flush.
-    pub(crate) fn drain(&mut self, now: Instant, leader: impl Fn(&TopicPartition) -> Option<i32>) -> Drained {
+    /// Takes what is ready: full, old enough, due again, or wanted by a flush. Partitions that are
+    /// not `allowed` are not in the transaction yet.
+    pub(crate) fn drain(
+        &mut self,
+        now: Instant,
+        leader: impl Fn(&TopicPartition) -> Option<i32>,
+        allowed: impl Fn(&TopicPartition) -> bool,
+    ) -> Drained {
         let mut drained = Drained::default();
-        if self.settings.idempotent && (self.producer.is_none() || self.needs_reset) {
+        // Gaps of a transactional producer are healed when its transaction ends.
+        let gap = self.needs_reset && self.settings.transactional_id.is_none();
+        if self.settings.idempotent && (self.producer.is_none() || gap) {
             return drained;
         }
         let mut sizes: HashMap<i32, usize> = HashMap::new();
         for (tp, queue) in &mut self.partitions {
             let Some(head) = queue.batches.front() else { continue };
-            if queue.retrying && !queue.in_flight.is_empty() {
+            if (queue.retrying && !queue.in_flight.is_empty()) || !allowed(tp) {
                 continue;
             }
             let crowd = queue.batches.len() > 1 || self.flushing > 0;
@@ -299,6 +308,20 @@ impl RecordAccumulator {
             }
         }
         expired
+    }
+
+    /// Takes out what was never sent, as a transaction that is lost has no use for it. The others
+    /// keep their turn, so that no sequence number is used twice.
+    pub(crate) fn abort_unsent(&mut self) -> Vec<(TopicPartition, Batch)> {
+        let mut aborted = Vec::new();
+        for (tp, queue) in &mut self.partitions {
+            let (sent, unsent): (VecDeque<_>, VecDeque<_>) =
+                queue.batches.drain(..).partition(|batch| batch.has_sequence);
+            queue.batches = sent;
+            self.incomplete -= unsent.len();
+            aborted.extend(unsent.into_iter().map(|batch| (tp.clone(), batch)));
+        }
+        aborted
     }
 
     /// Whether the broker's refusal leaves another try.

@@ -2,8 +2,10 @@
 
 mod accumulator;
 mod partitioner;
+mod produce;
 mod sender;
 mod settings;
+mod transaction;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -25,6 +27,7 @@ use self::accumulator::{Callback, RecordAccumulator};
 use self::partitioner::{StickyPartitioner, partition_for_key};
 use self::sender::Sender;
 use self::settings::ProducerSettings;
+use self::transaction::Transactions;
 use crate::{ClientConfig, ClientError, NetworkClient, TopicMetadata};
 
 pub use partitioner::murmur2;
@@ -87,11 +90,13 @@ impl Future for Delivery {
 }
 
 /// Sends records in batches, in order within a partition, and each once (with idempotence, which
-/// is the default). Share it by reference; dropping it gives up what was not sent.
+/// is the default). With `transactional.id`, records of many partitions and a consumer's offsets
+/// become visible together. Share it by reference; dropping it gives up what was not sent.
 #[derive(Debug)]
 pub struct KafkaProducer {
     sender: Arc<Sender>,
-    task: JoinHandle<()>,
+    /// The sender, and what drives transactions.
+    tasks: Vec<JoinHandle<()>>,
     partitioner: Mutex<StickyPartitioner>,
     time: SystemTime,
 }
@@ -100,6 +105,10 @@ impl KafkaProducer {
     /// Reads the properties and starts the sender. Must be called within a tokio runtime.
     pub fn new(config: &ClientConfig) -> Result<Self, ClientError> {
         let settings = ProducerSettings::new(config)?;
+        let transactions = settings.transactional_id.clone().map(|id| {
+            let timeout = settings.transaction_timeout;
+            Arc::new(Transactions::new(id, timeout))
+        });
         let sender = Arc::new(Sender {
             client: Arc::new(NetworkClient::new(config)?),
             accumulator: Mutex::new(RecordAccumulator::new(settings.clone())),
@@ -108,11 +117,15 @@ impl KafkaProducer {
             progress: Notify::new(),
             refreshing: AtomicBool::new(false),
             lanes: Mutex::default(),
+            transactions,
             settings,
         });
         let partitioner = Mutex::new(StickyPartitioner::new(sender.settings.batch_size));
-        let task = tokio::spawn(Arc::clone(&sender).run());
-        Ok(Self { sender, task, partitioner, time: SystemTime::default() })
+        let mut tasks = vec![tokio::spawn(Arc::clone(&sender).run())];
+        if let Some(transactions) = &sender.transactions {
+            tasks.push(tokio::spawn(Arc::clone(&sender).drive_transactions(Arc::clone(transactions))));
+        }
+        Ok(Self { sender, tasks, partitioner, time: SystemTime::default() })
     }
 
     /// Hands a record over. Waits, up to `max.block.ms`, for metadata and for room in
@@ -129,6 +142,26 @@ impl KafkaProducer {
 
     /// Hands a record over; `callback` runs once its fate is known, and must be quick.
     pub async fn send_with(
+        &self,
+        record: ProducerRecord,
+        callback: impl FnOnce(Result<RecordMetadata, ClientError>) + Send + 'static,
+    ) -> Result<(), ClientError> {
+        let Some(transactions) = &self.sender.transactions else {
+            return self.hand_over(record, callback).await;
+        };
+        transactions.lock().check_send()?;
+        let handed_over = self.hand_over(record, callback).await;
+        if let Err(error) = &handed_over
+            && !matches!(error, ClientError::IllegalState(_) | ClientError::Transaction { .. })
+        {
+            // What is committed after this would lack the record.
+            transactions.lock().on_batch_failed(error);
+            self.sender.wakeup.notify_one();
+        }
+        handed_over
+    }
+
+    async fn hand_over(
         &self,
         record: ProducerRecord,
         callback: impl FnOnce(Result<RecordMetadata, ClientError>) + Send + 'static,
@@ -169,11 +202,13 @@ impl KafkaProducer {
         }
     }
 
-    /// Sends what is left, for this long at most, and hangs up.
+    /// Sends what is left, for this long at most, aborts a transaction that is open, and hangs up.
     pub async fn close(self, patience: Duration) {
+        let begun = Instant::now();
         if timeout(patience, self.flush()).await.is_err() {
             tracing::warn!("Closing the producer with records unsent after {patience:?}");
         }
+        self.abort_open_transaction(patience.saturating_sub(begun.elapsed())).await;
         self.sender.client.close();
     }
 
@@ -195,11 +230,24 @@ impl KafkaProducer {
     ) -> Result<(), ClientError> {
         let tp = TopicPartition::new(&*record.topic, partition);
         let timestamp = record.timestamp.unwrap_or_else(|| self.time.now_ms());
-        let appended = self.sender.lock().append(Instant::now(), tp, record, (timestamp, memory), callback);
+        let mut accumulator = self.sender.lock();
+        // Under the lock of the accumulator, so that the transaction cannot end in between.
+        let added = match &self.sender.transactions {
+            Some(transactions) => transactions.lock().add_partition(&tp),
+            None => Ok(()),
+        };
+        let appended = added.and_then(|()| {
+            let appended = accumulator.append(Instant::now(), tp, record, (timestamp, memory), callback);
+            appended.map_err(|(error, _callback)| error)
+        });
+        drop(accumulator);
+        if let Some(transactions) = &self.sender.transactions {
+            transactions.wakeup.notify_one();
+        }
         match appended {
             Ok(true) => self.sender.wakeup.notify_one(),
             Ok(false) => {}
-            Err((error, _callback)) => {
+            Err(error) => {
                 self.sender.memory.add_permits(memory);
                 return Err(error);
             }
@@ -281,7 +329,7 @@ impl Drop for Flushing<'_> {
 
 impl Drop for KafkaProducer {
     fn drop(&mut self) {
-        self.task.abort();
+        self.tasks.iter().for_each(JoinHandle::abort);
         self.sender.fail_all(&ClientError::Closed);
     }
 }

@@ -3,18 +3,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use bytestring::ByteString;
 use ottla_common::{ErrorCode, TopicPartition};
-use ottla_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use ottla_protocol::messages::produce_response::PartitionProduceResponse;
-use ottla_protocol::messages::{InitProducerIdRequest, ProduceRequest, ProduceResponse};
+use ottla_protocol::messages::{InitProducerIdRequest, ProduceRequest};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::Instant;
 
 use super::accumulator::{Batch, Producer, RecordAccumulator};
+use super::produce::{Answers, sort_answers};
 use super::settings::ProducerSettings;
-use crate::{BrokerConnection, ClientError, Metadata, NetworkClient, PendingAnswer};
+use super::transaction::{Transactions, Verdict};
+use crate::{ClientError, NetworkClient};
 
 /// Everything the producer's callers and its sender task share.
 #[derive(Debug)]
@@ -30,19 +30,15 @@ pub(crate) struct Sender {
     pub(crate) progress: Notify,
     pub(crate) refreshing: AtomicBool,
     pub(crate) lanes: Mutex<HashMap<i32, mpsc::Sender<Batches>>>,
+    /// With `transactional.id`.
+    pub(crate) transactions: Option<Arc<Transactions>>,
 }
 
 /// What one request carries.
 pub(crate) type Batches = Vec<(TopicPartition, Batch)>;
 
-/// What one answer says of each.
-type Answers = Vec<(TopicPartition, PartitionProduceResponse)>;
-
 /// Requests that may wait for a connection.
 const LANE_LENGTH: usize = 16;
-
-/// From this version on, topics go by id (KIP-516).
-const WITH_TOPIC_IDS: i16 = 13;
 
 impl Sender {
     pub(crate) fn lock(&self) -> MutexGuard<'_, RecordAccumulator> {
@@ -77,11 +73,15 @@ impl Sender {
             return Some(Instant::now() + self.client.settings().retry_backoff);
         }
         self.expire();
+        self.drop_what_the_transaction_lost();
         let metadata = self.client.metadata();
-        let drained = self.lock().drain(Instant::now(), |tp| metadata.leader(&tp.topic, tp.partition));
+        let drained = self.lock().drain(
+            Instant::now(),
+            |tp| metadata.leader(&tp.topic, tp.partition),
+            |tp| self.transactions.as_ref().is_none_or(|transactions| transactions.lock().may_send(tp)),
+        );
         for (tp, batch, error) in drained.broken {
-            self.lock().failed(&tp, &batch);
-            self.finish(&tp, batch, Err(error));
+            self.give_up(self.lock(), &tp, batch, error);
         }
         for (node, batches) in drained.requests {
             let lane = self.lane(node);
@@ -97,6 +97,22 @@ impl Sender {
         self.refresh(topics);
         let again = Instant::now() + self.client.settings().retry_backoff;
         Some(drained.next.map_or(again, |next| next.min(again)))
+    }
+
+    /// Records of a transaction that cannot be committed need not be sent.
+    fn drop_what_the_transaction_lost(&self) {
+        let Some(transactions) = &self.transactions else { return };
+        let verdict = transactions.lock().verdict();
+        match verdict {
+            Verdict::Send => {}
+            Verdict::DropAll(error) => self.fail_all(&error),
+            Verdict::DropUnsent(error) => {
+                let unsent = self.lock().abort_unsent();
+                for (tp, batch) in unsent {
+                    self.finish(&tp, batch, Err(error.clone()));
+                }
+            }
+        }
     }
 
     /// Asks anew who leads what, in the background and once at a time.
@@ -115,8 +131,12 @@ impl Sender {
         });
     }
 
-    /// Gets a producer id when there is none, or when sequences have a gap.
+    /// Gets a producer id when there is none, or when sequences have a gap. Transactional producers
+    /// get theirs from their coordinator.
     async fn ensure_producer(&self) -> Result<(), ClientError> {
+        if self.transactions.is_some() {
+            return Ok(());
+        }
         {
             let accumulator = self.lock();
             let wanted = accumulator.producer.is_none() || accumulator.needs_reset;
@@ -160,7 +180,7 @@ impl Sender {
         let payload: Vec<_> = batches.iter().map(|(tp, batch)| (tp.clone(), batch.bytes())).collect();
         // Names belong to the ids that were sent, whatever is forgotten until the answer comes.
         let metadata = self.client.metadata();
-        let begun = self.begin(node, &payload, &metadata).await;
+        let begun = self.begin_produce(node, &payload, &metadata).await;
         match begun {
             Ok(Some((connection, pending))) => {
                 tokio::spawn(async move {
@@ -197,51 +217,6 @@ impl Sender {
         self.wakeup.notify_one();
     }
 
-    async fn begin(
-        &self,
-        node: i32,
-        batches: &[(TopicPartition, Bytes)],
-        metadata: &Metadata,
-    ) -> Result<Option<(Arc<BrokerConnection>, PendingAnswer)>, ClientError> {
-        let connection = self.client.node(node).await?;
-        let version = connection.version::<ProduceRequest>()?;
-        let patience = self.client.settings().request_timeout;
-        let mut topics: Vec<TopicProduceData> = Vec::new();
-        for (tp, records) in batches {
-            let partition = PartitionProduceData {
-                index: tp.partition,
-                records: Some(records.clone().into()),
-                ..Default::default()
-            };
-            let id = metadata.topics.get(&*tp.topic).map(|t| t.topic_id).unwrap_or_default();
-            let same = |t: &&mut TopicProduceData| {
-                if version >= WITH_TOPIC_IDS { t.topic_id == id } else { t.name == *tp.topic }
-            };
-            match topics.iter_mut().find(same) {
-                Some(topic) => topic.partition_data.push(partition),
-                None => topics.push(TopicProduceData {
-                    name: if version >= WITH_TOPIC_IDS { ByteString::new() } else { (&*tp.topic).into() },
-                    topic_id: if version >= WITH_TOPIC_IDS { id } else { ottla_common::Uuid::ZERO },
-                    partition_data: vec![partition],
-                    ..Default::default()
-                }),
-            }
-        }
-        let request = ProduceRequest {
-            transactional_id: None,
-            acks: self.settings.acks,
-            timeout_ms: patience.as_millis() as i32,
-            topic_data: topics,
-            ..ProduceRequest::default()
-        };
-        if self.settings.acks == 0 {
-            connection.send_unanswered(&request, version).await?;
-            return Ok(None);
-        }
-        let pending = connection.begin(&request, version).await?;
-        Ok(Some((connection, pending)))
-    }
-
     fn settle(&self, tp: &TopicPartition, batch: Batch, answer: &PartitionProduceResponse) {
         match ErrorCode::from_code(answer.error_code) {
             ErrorCode::None => self.succeed(tp, batch, (answer.base_offset, answer.log_append_time_ms)),
@@ -273,7 +248,8 @@ impl Sender {
                     | ErrorCode::InvalidProducerEpoch
             )
         ) && self.settings.idempotent;
-        if lost_identity && !accumulator.has_older(tp, &batch) {
+        let is_gap = lost_identity && !accumulator.has_older(tp, &batch);
+        if is_gap {
             // Nothing before it can fill the gap; start over under a new id.
             accumulator.needs_reset = true;
         }
@@ -285,29 +261,60 @@ impl Sender {
                     | ErrorCode::InconsistentTopicId
             )
         );
-        let worth = error.is_retriable() || lost_identity || moved;
+        // A transaction with a gap cannot be committed, and a producer that is fenced cannot go on.
+        let is_fenced = error.code() == Some(ErrorCode::InvalidProducerEpoch);
+        let is_lost = self.transactions.as_ref().is_some_and(|transactions| {
+            is_gap || is_fenced || matches!(transactions.lock().verdict(), Verdict::DropAll(_))
+        });
+        let worth = (error.is_retriable() || lost_identity || moved) && !is_lost;
         if worth && accumulator.may_retry(&batch, now) {
             let pause = self.client.settings().backoff(batch.attempts);
             accumulator.retry(tp, batch, now + pause);
             drop(accumulator);
-            if !lost_identity {
+            let same_leader = error.code() == Some(ErrorCode::ConcurrentTransactions);
+            if !lost_identity && !same_leader {
                 self.client.forget_topic(&tp.topic);
             }
             return;
         }
+        self.give_up(accumulator, tp, batch, error);
+    }
+
+    /// A batch is lost, and its transaction with it. Both are noted under the accumulator's lock:
+    /// a transaction must not end between the two.
+    fn give_up(
+        &self,
+        mut accumulator: MutexGuard<'_, RecordAccumulator>,
+        tp: &TopicPartition,
+        batch: Batch,
+        error: ClientError,
+    ) {
+        self.fail_transaction(&error);
         accumulator.failed(tp, &batch);
         drop(accumulator);
         self.finish(tp, batch, Err(error));
     }
 
+    fn fail_transaction(&self, error: &ClientError) {
+        if let Some(transactions) = &self.transactions {
+            transactions.lock().on_batch_failed(error);
+        }
+    }
+
     fn expire(&self) {
-        let expired = self.lock().expire(Some(Instant::now()));
-        for (tp, batch) in expired {
+        let mut accumulator = self.lock();
+        let expired = accumulator.expire(Some(Instant::now())).into_iter().map(|(tp, batch)| {
             let error = ClientError::Timeout {
                 what: format!("delivery to {tp}"),
                 waited: self.settings.delivery_timeout,
                 cause: format!("{} attempts failed; see delivery.timeout.ms", batch.attempts),
             };
+            self.fail_transaction(&error);
+            (tp, batch, error)
+        });
+        let expired: Vec<_> = expired.collect();
+        drop(accumulator);
+        for (tp, batch, error) in expired {
             self.finish(&tp, batch, Err(error));
         }
     }
@@ -324,23 +331,12 @@ impl Sender {
         self.memory.add_permits(batch.memory);
         batch.complete(tp, result);
         self.progress.notify_waiters();
+        if let Some(transactions) = &self.transactions {
+            transactions.wakeup.notify_one();
+        }
     }
 }
 
 fn missing_answer(tp: &TopicPartition) -> ClientError {
     ClientError::api(tp.to_string(), ErrorCode::UnknownServerError, Some("the broker's answer leaves it out"))
-}
-
-fn sort_answers(response: ProduceResponse, metadata: &Metadata) -> Answers {
-    let mut answers = Vec::new();
-    for topic in response.responses {
-        let name = match metadata.topic_name(topic.topic_id) {
-            Some(name) if topic.name.is_empty() => name.clone(),
-            _ => topic.name,
-        };
-        for answer in topic.partition_responses {
-            answers.push((TopicPartition::new(&*name, answer.index), answer));
-        }
-    }
-    answers
 }

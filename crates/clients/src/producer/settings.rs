@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use bytestring::ByteString;
 use ottla_record::{Compression, CompressionType};
 
 use crate::config::invalid;
@@ -19,6 +20,8 @@ pub(crate) struct ProducerSettings {
     pub(crate) delivery_timeout: Duration,
     pub(crate) retries: u32,
     pub(crate) idempotent: bool,
+    pub(crate) transactional_id: Option<ByteString>,
+    pub(crate) transaction_timeout: Duration,
     pub(crate) ignore_keys: bool,
     pub(crate) compression: Compression,
 }
@@ -28,13 +31,11 @@ const IDEMPOTENT_IN_FLIGHT_MAX: i64 = 5;
 
 impl ProducerSettings {
     pub(crate) fn new(config: &ClientConfig) -> Result<Self, ClientError> {
-        if let Some(id) = config.get("transactional.id") {
-            return Err(invalid("transactional.id", id, "transactions are not available yet; leave it out"));
-        }
         let acks = config.choice("acks", &[("all", -1), ("-1", -1), ("0", 0), ("1", 1)], -1)?;
         let max_in_flight =
             config.number("max.in.flight.requests.per.connection", 5, 1, i64::from(i32::MAX))?;
         let retries = config.int("retries", i32::MAX)? as u32;
+        let idempotent = idempotent(config, acks, max_in_flight, retries)?;
         Ok(Self {
             acks,
             batch_size: config.int("batch.size", 16_384)? as usize,
@@ -45,7 +46,9 @@ impl ProducerSettings {
             max_in_flight: max_in_flight as usize,
             delivery_timeout: config.millis("delivery.timeout.ms", 120_000)?,
             retries,
-            idempotent: idempotent(config, acks, max_in_flight, retries)?,
+            idempotent,
+            transactional_id: transactional_id(config, idempotent)?,
+            transaction_timeout: config.millis("transaction.timeout.ms", 60_000)?,
             ignore_keys: config.bool("partitioner.ignore.keys", false)?,
             compression: compression(config)?,
         })
@@ -71,6 +74,17 @@ fn idempotent(config: &ClientConfig, acks: i16, in_flight: i64, retries: u32) ->
     Ok(false)
 }
 
+/// Transactions stand on idempotence: without sequence numbers, a repetition would be seen twice.
+fn transactional_id(config: &ClientConfig, idempotent: bool) -> Result<Option<ByteString>, ClientError> {
+    const KEY: &str = "transactional.id";
+    match config.get(KEY) {
+        None => Ok(None),
+        Some("") => Err(invalid(KEY, "", "a name is expected, or none at all")),
+        Some(id) if !idempotent => Err(invalid(KEY, id, "it needs idempotence: leave acks and retries alone")),
+        Some(id) => Ok(Some(id.into())),
+    }
+}
+
 fn compression(config: &ClientConfig) -> Result<Compression, ClientError> {
     const KEY: &str = "compression.type";
     let codecs = CompressionType::ALL.map(|codec| (codec.name(), codec));
@@ -93,6 +107,12 @@ mod tests {
         assert!(!settings(&[("acks", "1")]).unwrap().idempotent);
         let error = settings(&[("acks", "0"), ("enable.idempotence", "true")]).unwrap_err();
         assert!(error.to_string().contains("acks=all"), "{error}");
+        let error = settings(&[("acks", "1"), ("transactional.id", "t")]).unwrap_err();
+        assert!(error.to_string().contains("it needs idempotence"), "{error}");
+        assert!(settings(&[("transactional.id", "")]).is_err());
+        let transactional = settings(&[("transactional.id", "t")]).unwrap();
+        assert_eq!(transactional.transactional_id.as_deref(), Some("t"));
+        assert_eq!(transactional.transaction_timeout.as_millis(), 60_000);
         assert!(settings(&[("compression.type", "zip")]).is_err());
         assert!(settings(&[("compression.type", "zstd"), ("compression.zstd.level", "7")]).is_ok());
     }
