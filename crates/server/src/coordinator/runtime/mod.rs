@@ -14,4 +14,4 @@ pub use kind::{CoordinatorKind, ResultOf, Source, Undecodable};
 pub use log::{PartitionLog, TransactionProof};
 pub use partition::{Completion, Worker};
 pub use replica_log::ReplicaLog;
-pub use service::CoordinatorRuntime;
+pub use service::{CoordinatorElections, CoordinatorRuntime};

@@ -31,6 +31,46 @@ pub struct CoordinatorRuntime<K: CoordinatorKind> {
     partitions: RwLock<HashMap<i32, PartitionHandle<K>>>,
 }
 
+/// What the metadata log tells the coordinators of one topic, whatever they coordinate.
+pub trait CoordinatorElections: Send + Sync {
+    /// Their topic.
+    fn topic(&self) -> &'static str;
+
+    /// The topic has, or will have, so many partitions: see [`CoordinatorRuntime::startup`].
+    fn startup(&self, num_partitions: i32);
+
+    /// This broker leads a partition: see [`CoordinatorRuntime::on_election`].
+    fn on_election(&self, partition: i32, leader_epoch: i32);
+
+    /// This broker does not lead a partition any more: see [`CoordinatorRuntime::on_resignation`].
+    fn on_resignation(&self, partition: i32, leader_epoch: Option<i32>);
+
+    /// The broker stops: see [`CoordinatorRuntime::shutdown`].
+    fn shutdown(&self);
+}
+
+impl<K: CoordinatorKind> CoordinatorElections for CoordinatorRuntime<K> {
+    fn topic(&self) -> &'static str {
+        K::TOPIC
+    }
+
+    fn startup(&self, num_partitions: i32) {
+        self.startup(num_partitions);
+    }
+
+    fn on_election(&self, partition: i32, leader_epoch: i32) {
+        self.on_election(partition, leader_epoch);
+    }
+
+    fn on_resignation(&self, partition: i32, leader_epoch: Option<i32>) {
+        self.on_resignation(partition, leader_epoch);
+    }
+
+    fn shutdown(&self) {
+        self.shutdown();
+    }
+}
+
 impl<K: CoordinatorKind> fmt::Debug for CoordinatorRuntime<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CoordinatorRuntime").field("kind", &self.kind).finish_non_exhaustive()
