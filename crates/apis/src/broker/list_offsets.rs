@@ -1,5 +1,6 @@
 //! ListOffsets (2), versions 1-11: offsets by timestamp and by name of a place (KIP-79, KIP-734,
-//! KIP-405, KIP-1005, KIP-1023).
+//! KIP-405, KIP-1005, KIP-1023). A consumer that reads only what is committed is told of nothing at or behind
+//! the last stable offset, which is the latest to it (KIP-98).
 //!
 //! Errors per partition: UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER, FENCED_LEADER_EPOCH,
 //! UNKNOWN_LEADER_EPOCH, INVALID_REQUEST for a partition named twice, UNSUPPORTED_VERSION for a place
@@ -18,13 +19,15 @@ use ottla_replica::FetchIsolation;
 use crate::{BrokerContext, Call};
 
 const READ_COMMITTED: i8 = 1;
+const CONSUMER_REPLICA_ID: i32 = -1;
 
 /// Looks every partition's offset up.
 pub async fn handle(broker: &BrokerContext, call: &Call, request: ListOffsetsRequest) -> ListOffsetsResponse {
     let isolation = match request.isolation_level {
+        // Replicas go to the end, whatever they say.
+        _ if request.replica_id != CONSUMER_REPLICA_ID => FetchIsolation::LogEnd,
         READ_COMMITTED => FetchIsolation::TxnCommitted,
-        _ if request.replica_id == -1 => FetchIsolation::HighWatermark,
-        _ => FetchIsolation::LogEnd,
+        _ => FetchIsolation::HighWatermark,
     };
     let duplicates = duplicates(&request);
     let topics = request

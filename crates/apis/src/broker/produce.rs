@@ -1,9 +1,13 @@
-//! Produce (0), versions 3-13: appends record batches (KIP-98, KIP-467, KIP-516, KIP-951).
+//! Produce (0), versions 3-13: appends record batches (KIP-98, KIP-467, KIP-516, KIP-890, KIP-951).
 //!
 //! Errors per partition: UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, INVALID_RECORD,
 //! UNSUPPORTED_COMPRESSION_TYPE, CORRUPT_MESSAGE, INVALID_REQUIRED_ACKS, INVALID_TOPIC_EXCEPTION,
-//! NOT_LEADER_OR_FOLLOWER, NOT_ENOUGH_REPLICAS, REQUEST_TIMED_OUT, and those of the log.
-//! Missing: transactions.
+//! NOT_LEADER_OR_FOLLOWER, NOT_ENOUGH_REPLICAS, REQUEST_TIMED_OUT, those of the log, and those of a
+//! transaction's coordinator: INVALID_TXN_STATE, INVALID_PRODUCER_EPOCH, INVALID_PRODUCER_ID_MAPPING,
+//! TRANSACTION_ABORTABLE, CONCURRENT_TRANSACTIONS. Of all partitions:
+//! TRANSACTIONAL_ID_AUTHORIZATION_FAILED, INVALID_PRODUCER_ID_MAPPING.
+
+mod transactional;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,7 +22,7 @@ use ottla_protocol::messages::produce_response::{
 };
 use ottla_protocol::messages::{ProduceRequest, ProduceResponse};
 use ottla_record::{CompressionType, MemoryRecords};
-use ottla_replica::{AppendFailure, Appended};
+use ottla_replica::{AppendFailure, Appended, VerifiedPartitions};
 
 use crate::support::metadata_cache::node_endpoints;
 use crate::{BrokerContext, Call};
@@ -30,7 +34,18 @@ const ACKS_ALL: i16 = -1;
 /// Appends every partition's records; with acks=all waits until they are committed.
 pub async fn handle(broker: &BrokerContext, call: &Call, request: ProduceRequest) -> ProduceResponse {
     // Taken apart, because what is left of it would hold on to the frame while this waits.
-    let ProduceRequest { acks, timeout_ms, topic_data, .. } = request;
+    let ProduceRequest { transactional_id, acks, timeout_ms, topic_data, .. } = request;
+    let mut verified = VerifiedPartitions::default();
+    if transactional::has_transactional_records(&topic_data) {
+        // Boxed, for all other requests to be spared the place.
+        let verify = transactional::verify(broker, call, transactional_id.as_deref(), &topic_data);
+        let outcome = Box::pin(verify).await;
+        match outcome {
+            Ok(partitions) => verified = partitions,
+            Err(failure) => return transactional::refused(topic_data, &failure),
+        }
+    }
+    drop(transactional_id);
     let mut response = ProduceResponse::default();
     let mut uncommitted = Vec::new();
     for topic in topic_data {
@@ -39,7 +54,7 @@ pub async fn handle(broker: &BrokerContext, call: &Call, request: ProduceRequest
             TopicProduceResponse { name: topic.name.clone(), topic_id: topic.topic_id, ..Default::default() };
         for partition in topic.partition_data {
             let index = partition.index;
-            match append(broker, call, &target, partition, acks) {
+            match append(broker, call, &target, partition, acks, &verified) {
                 Ok((tp, appended)) => {
                     if acks == ACKS_ALL && !appended.is_committed {
                         uncommitted.push(Uncommitted {
@@ -87,6 +102,10 @@ impl Target {
         let found = found.ok_or(missing)?;
         Ok(Self { name: found.name.clone(), topic_id: found.id, partitions: found.partitions.size() })
     }
+
+    fn has(&self, partition: i32) -> bool {
+        usize::try_from(partition).is_ok_and(|index| index < self.partitions)
+    }
 }
 
 fn append(
@@ -95,16 +114,18 @@ fn append(
     target: &Result<Target, ErrorCode>,
     partition: PartitionProduceData,
     acks: i16,
+    verified: &VerifiedPartitions,
 ) -> Result<(TopicPartition, Appended), AppendFailure> {
     let target = target.as_ref().map_err(|error| AppendFailure::from(*error))?;
-    if partition.index < 0 || partition.index as usize >= target.partitions {
+    if !target.has(partition.index) {
         return Err(ErrorCode::UnknownTopicOrPartition.into());
     }
     let records = partition.records.map(Records::into_bytes).unwrap_or_default();
     check_shape(call.version, &records)?;
     let tp = TopicPartition::new(target.name.clone(), partition.index);
+    let guard = verified.guard(&tp).map_err(|error| transactional::failure(call.version, error))?;
     let internal_allowed = call.client_id() == ADMIN_CLIENT_ID;
-    let appended = broker.replicas.append(&tp, target.topic_id, records, acks, internal_allowed)?;
+    let appended = broker.replicas.append(&tp, target.topic_id, records, acks, internal_allowed, guard)?;
     Ok((tp, appended))
 }
 

@@ -60,13 +60,22 @@ impl Partition {
         end: &EndTransaction,
         now_ms: i64,
     ) -> Result<Appended, AppendFailure> {
-        let records = end.to_records(now_ms).map_err(|error| AppendFailure {
-            message: Some(error.to_string()),
-            ..ErrorCode::UnknownServerError.into()
-        })?;
-        let (origin, version) = (AppendOrigin::Coordinator, end.transaction_version);
-        let append = Append { records, origin, guard: VerificationGuard::SENTINEL, version };
+        let (records, version) = (marker_of(end, now_ms)?, end.transaction_version);
+        let (origin, guard) = (AppendOrigin::Coordinator, VerificationGuard::SENTINEL);
+        let append = Append { records, origin, guard, version };
         self.append_from(append, |_, isr, replicas| self.check_in_sync(ACKS_ALL, isr, replicas))
+    }
+
+    /// The same by the coordinator whose partition this is, in the epoch it was elected in: offsets of the
+    /// transaction wait in its memory for the marker.
+    pub fn append_end_transaction_as_coordinator(
+        &self,
+        now_ms: i64,
+        leader_epoch: i32,
+        end: &EndTransaction,
+    ) -> Result<Appended, AppendFailure> {
+        let guard = VerificationGuard::SENTINEL;
+        self.append_as_coordinator(marker_of(end, now_ms)?, leader_epoch, guard, end.transaction_version)
     }
 
     /// Begins to verify that a producer's transaction knows of this partition. The sentinel says that nobody
@@ -120,6 +129,13 @@ impl Partition {
         let too_few = acks == ACKS_ALL && isr.len() < self.min_isr(replicas);
         if too_few { Err(ErrorCode::NotEnoughReplicas) } else { Ok(()) }
     }
+}
+
+fn marker_of(end: &EndTransaction, now_ms: i64) -> Result<Bytes, AppendFailure> {
+    end.to_records(now_ms).map_err(|error| {
+        let message = Some(error.to_string());
+        AppendFailure { message, ..ErrorCode::UnknownServerError.into() }
+    })
 }
 
 #[cfg(test)]

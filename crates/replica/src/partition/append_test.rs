@@ -148,9 +148,10 @@ fn a_coordinator_writes_in_its_own_epoch_only() {
     assert_eq!(coordinate(offsets(), 3, SENTINEL), ErrorCode::InvalidTxnState);
     let guard = partition.maybe_start_transaction_verification(PRODUCER, -1, 0, true).unwrap();
     assert_eq!(coordinate(offsets(), 3, guard), ErrorCode::None);
-    let marker = end_of_level_2(1).to_records(NOW).unwrap();
-    let ended = partition.append_as_coordinator(marker, 3, SENTINEL, TransactionVersion::TV_2);
-    assert_eq!(code(ended), ErrorCode::None);
+    let finish = |epoch, end| code(partition.append_end_transaction_as_coordinator(NOW, epoch, &end));
+    assert_eq!(finish(2, end_of_level_2(1)), ErrorCode::NotLeaderOrFollower);
+    assert_eq!(finish(3, end_of_level_2(0)), ErrorCode::InvalidProducerEpoch);
+    assert_eq!(finish(3, end_of_level_2(1)), ErrorCode::None);
     bench.lead(0, NODE, 3, &[NODE]);
     assert_eq!(coordinate(batch(), 3, SENTINEL), ErrorCode::NotEnoughReplicas);
 }
