@@ -38,8 +38,8 @@ pub async fn handle(broker: &BrokerContext, call: &Call, request: ProduceRequest
     let mut verified = VerifiedPartitions::default();
     if transactional::has_transactional_records(&topic_data) {
         // Boxed, for all other requests to be spared the place.
-        let verify = transactional::verify(broker, call, transactional_id.as_deref(), &topic_data);
-        let outcome = Box::pin(verify).await;
+        let outcome =
+            Box::pin(transactional::verify(broker, call, transactional_id.as_deref(), &topic_data)).await;
         match outcome {
             Ok(partitions) => verified = partitions,
             Err(failure) => return transactional::refused(topic_data, &failure),
