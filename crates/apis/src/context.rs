@@ -56,6 +56,8 @@ pub struct BrokerSettings {
     pub auto_create_topics_enable: bool,
     /// `max.request.partition.size.limit` (KIP-966).
     pub max_request_partition_size_limit: i32,
+    /// `request.timeout.ms`: patience with other replicas where the request has none of its own.
+    pub request_timeout_ms: i32,
     /// `unstable.api.versions.enable`.
     pub unstable_api_versions_enable: bool,
 }

@@ -87,6 +87,7 @@ pub static API_TABLE: &[ApiEntry] = &[
     api!(DeleteRecords, broker::delete_records::handle),
     api!(InitProducerId, broker::init_producer_id::handle),
     api!(OffsetForLeaderEpoch, broker::offset_for_leader_epoch::handle),
+    api!(WriteTxnMarkers, broker::write_txn_markers::handle),
     api!(DescribeConfigs, broker::describe_configs::handle),
     api!(AlterConfigs, broker::forward::alter_configs),
     api!(DescribeLogDirs, broker::describe_log_dirs::handle),

@@ -86,6 +86,7 @@ impl Broker {
                 fetch_max_bytes: 57_671_680,
                 auto_create_topics_enable: false,
                 max_request_partition_size_limit: 2_000,
+                request_timeout_ms: 30_000,
                 unstable_api_versions_enable: false,
             },
             metadata: Arc::new(MetadataCache::default()),

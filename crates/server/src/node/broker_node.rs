@@ -194,6 +194,7 @@ impl Served {
                 fetch_max_bytes: server.fetch_max_bytes,
                 auto_create_topics_enable: server.auto_create_topics_enable,
                 max_request_partition_size_limit: server.max_request_partition_size_limit,
+                request_timeout_ms: server.request_timeout_ms,
                 unstable_api_versions_enable: server.unstable_api_versions_enable,
             },
             metadata: self.cache,

@@ -2,9 +2,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ottla_common::{ErrorCode, TopicPartition};
-use ottla_coordinator::runtime::EndTransaction;
+use ottla_coordinator::runtime::{EndTransaction, TransactionResult};
 use ottla_replica::ReplicaManager;
-use ottla_storage::FetchIsolation;
+use ottla_storage::{FetchIsolation, TransactionVersion};
 
 use super::log::{PartitionLog, TransactionProof};
 
@@ -45,7 +45,14 @@ impl PartitionLog for ReplicaLog {
         end: &EndTransaction,
     ) -> Result<i64, ErrorCode> {
         let partition = self.replicas.partition(partition)?;
-        match partition.append_end_transaction_as_coordinator(now_ms, leader_epoch, end) {
+        let end = ottla_replica::EndTransaction {
+            producer_id: end.producer.producer_id,
+            producer_epoch: end.producer.producer_epoch,
+            coordinator_epoch: end.coordinator_epoch,
+            committed: end.result == TransactionResult::Commit,
+            transaction_version: TransactionVersion(end.transaction_version),
+        };
+        match partition.append_end_transaction_as_coordinator(now_ms, leader_epoch, &end) {
             Ok(appended) => Ok(appended.base_offset),
             Err(failure) => Err(failure.error),
         }
