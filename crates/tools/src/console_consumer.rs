@@ -3,20 +3,19 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ottla_clients::ClientConfig;
 use ottla_clients::consumer::{ConsumerRecord, KafkaConsumer};
 use ottla_common::TopicPartition;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::client_config::{self, Names, merge, read_properties};
-use crate::error::{Result, ToolError, failed, usage};
+use crate::error::{Result, failed, usage};
 use crate::filter::TopicFilter;
 use crate::options::{Options, Parser, flag, value, value_or};
-use crate::output::errln;
+use crate::output::{errln, outln};
 use crate::record_text::Formatter;
+use crate::signals::StopSignal;
 
 pub(crate) const PARSER: Parser = Parser {
     purpose: "This tool helps to read data from Kafka topics and outputs it to standard output.",
@@ -69,6 +68,10 @@ const NAMES: Names = Names {
     note: "Option",
 };
 
+/// What Kafka's tool says of the protocol that it uses unless it is told otherwise.
+const ADVICE: &str = "The consumer rebalance protocol (KIP-848) is production-ready! Set group.protocol=consumer to try \
+                      it out. See https://kafka.apache.org/documentation/#consumer_rebalance_protocol";
+
 const POLL_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// What to read.
@@ -81,6 +84,8 @@ struct Settings {
     start: Start,
     max_messages: Option<u64>,
     timeout: Option<Duration>,
+    /// Whether the end is told, for system tests.
+    systest_events: bool,
 }
 
 /// Where to start in a partition that was named.
@@ -100,6 +105,9 @@ pub(crate) fn run(args: &[String]) -> Result {
     let mut count = 0;
     let result = runtime.block_on(consume(&settings, &formatter, &mut count));
     errln!("Processed a total of {count} messages");
+    if settings.systest_events {
+        outln!("shutdown_complete");
+    }
     result
 }
 
@@ -137,7 +145,16 @@ impl Settings {
             start: start(options)?,
             max_messages: limit.and_then(|limit| u64::try_from(limit).ok()),
             timeout: timeout.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis),
+            systest_events: options.has("enable-systest-events"),
         })
+    }
+}
+
+impl Settings {
+    /// Whether the consumer is a member of its group by the classic protocol.
+    fn uses_classic_protocol(&self) -> bool {
+        let protocol = self.config.get("group.protocol").unwrap_or("classic");
+        self.partition.is_none() && protocol.eq_ignore_ascii_case("classic")
     }
 }
 
@@ -180,6 +197,9 @@ fn consumer_config(options: &Options, partition: Option<i32>) -> Result<ClientCo
             ));
         }
         (Some(group), _) => config.set("group.id", group),
+        (None, Some(_)) if partition.is_some() => {
+            return usage("Options group and partition cannot be specified together.");
+        }
         (None, Some(_)) => {}
         (None, None) if partition.is_none() => {
             config.set("group.id", format!("console-consumer-{}", rand::random_range(0..100_000)));
@@ -191,7 +211,8 @@ fn consumer_config(options: &Options, partition: Option<i32>) -> Result<ClientCo
     Ok(config)
 }
 
-fn formatter(options: &Options) -> Result<Formatter> {
+/// How records are shown; `console-share-consumer` has the same options.
+pub(crate) fn formatter(options: &Options) -> Result<Formatter> {
     let mut properties = read_properties(options.one("formatter-config")?)?;
     let name = client_config::pick(options, "formatter-property", "property", "Option")?;
     properties.extend(client_config::pairs(options.many(name))?);
@@ -206,14 +227,17 @@ fn formatter(options: &Options) -> Result<Formatter> {
 }
 
 async fn consume(settings: &Settings, formatter: &Formatter, count: &mut u64) -> Result {
-    let stopped = stop_flag()?;
+    let stop = StopSignal::listen()?;
     let mut consumer = KafkaConsumer::new(&settings.config)?;
+    if settings.uses_classic_protocol() {
+        errln!("{ADVICE}");
+    }
     begin(&mut consumer, settings).await?;
     let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout());
     let mut pending: VecDeque<ConsumerRecord> = VecDeque::new();
     let mut last_record = Instant::now();
     let result = loop {
-        if settings.max_messages.is_some_and(|limit| *count >= limit) || stopped.load(Ordering::SeqCst) {
+        if settings.max_messages.is_some_and(|limit| *count >= limit) || stop.received() {
             break Ok(());
         }
         if let Some(record) = pending.pop_front() {
@@ -249,7 +273,7 @@ async fn consume(settings: &Settings, formatter: &Formatter, count: &mut u64) ->
     if result.is_err() {
         errln!("Unable to write to standard out, closing consumer.");
     }
-    Ok(())
+    stop.outcome()
 }
 
 /// Records that were fetched but not shown must not count as read when offsets are committed.
@@ -287,21 +311,6 @@ async fn begin(consumer: &mut KafkaConsumer, settings: &Settings) -> Result {
     Ok(())
 }
 
-/// Turns true when the tool is told to stop.
-fn stop_flag() -> Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(false));
-    for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
-        let mut signals = signal(kind).map_err(ToolError::from)?;
-        let flag = Arc::clone(&flag);
-        tokio::spawn(async move {
-            if signals.recv().await.is_some() {
-                flag.store(true, Ordering::SeqCst);
-            }
-        });
-    }
-    Ok(flag)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -321,6 +330,21 @@ mod tests {
         assert_eq!((given.get("group.id"), given.get("enable.auto.commit")), (Some("g"), None));
         assert_eq!(given.get("auto.offset.reset"), Some("earliest"));
         assert_eq!(settings("--topic t --partition 0").unwrap().config.get("group.id"), None);
+    }
+
+    #[test]
+    fn protocols_and_isolation() {
+        let classic = |line: &str| settings(&format!("--topic t {line}")).unwrap().uses_classic_protocol();
+        assert!(classic("") && classic("--command-property group.protocol=CLASSIC"));
+        assert!(!classic("--command-property group.protocol=consumer") && !classic("--partition 0"));
+        let isolation = |line: &str| {
+            let config = settings(&format!("--topic t {line}")).unwrap().config;
+            config.get("isolation.level").map(str::to_owned)
+        };
+        assert_eq!(isolation("").as_deref(), Some("read_uncommitted"));
+        assert_eq!(isolation("--isolation-level read_committed").as_deref(), Some("read_committed"));
+        let property = "--command-property isolation.level=read_committed";
+        assert_eq!(isolation(property).as_deref(), Some("read_committed"));
     }
 
     #[test]

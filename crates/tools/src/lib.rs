@@ -9,6 +9,7 @@ mod cluster;
 mod configs;
 mod console_consumer;
 mod console_producer;
+mod console_share_consumer;
 mod consumer_groups;
 mod consumer_perf_test;
 mod delete_records;
@@ -26,9 +27,11 @@ mod output;
 mod producer_perf_test;
 mod quotas;
 mod record_text;
+mod signals;
 pub mod storage_format;
 mod table;
 mod topics;
+mod verifiable;
 
 use error::{Result, ToolError};
 use output::errln;
@@ -72,6 +75,12 @@ static TOOLS: &[Tool] = &[
         run: console_consumer::run,
     },
     Tool {
+        name: "console-share-consumer",
+        summary: "show the records that a share group hands out",
+        parser: Some(&console_share_consumer::PARSER),
+        run: console_share_consumer::run,
+    },
+    Tool {
         name: "consumer-groups",
         summary: "list, describe, reset and delete consumer groups",
         parser: Some(&consumer_groups::PARSER),
@@ -112,6 +121,24 @@ static TOOLS: &[Tool] = &[
         summary: "measure how fast records are read",
         parser: Some(&consumer_perf_test::PARSER),
         run: consumer_perf_test::run,
+    },
+    Tool {
+        name: "verifiable-producer",
+        summary: "send numbers and tell which were acknowledged",
+        parser: None,
+        run: verifiable::producer::run,
+    },
+    Tool {
+        name: "verifiable-consumer",
+        summary: "read a topic in a group and tell what came",
+        parser: None,
+        run: verifiable::consumer::run,
+    },
+    Tool {
+        name: "verifiable-share-consumer",
+        summary: "work a topic in a share group and tell what came",
+        parser: None,
+        run: verifiable::share_consumer::run,
     },
     Tool {
         name: "metadata-quorum",
