@@ -14,6 +14,7 @@ mod config;
 mod connection;
 pub mod consumer;
 mod error;
+mod group_member;
 mod group_protocol;
 mod metadata;
 mod network_client;

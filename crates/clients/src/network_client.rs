@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytestring::ByteString;
-use ottla_common::{ErrorCode, TopicPartition};
+use ottla_common::{ErrorCode, TopicPartition, Uuid};
 use ottla_protocol::Request;
 use ottla_protocol::messages::metadata_request::MetadataRequestTopic;
 use ottla_protocol::messages::{DescribeClusterRequest, FindCoordinatorRequest, MetadataRequest};
@@ -158,6 +158,22 @@ impl NetworkClient {
         }
         metadata.update(response);
         state.metadata = Arc::new(metadata);
+        Ok(Arc::clone(&state.metadata))
+    }
+
+    /// Asks for topics by their ids and remembers the answer (KIP-516). What a broker does not know
+    /// stays unknown.
+    pub async fn refresh_topic_ids(&self, ids: &[Uuid]) -> Result<Arc<Metadata>, ClientError> {
+        let topics = ids.iter().map(|id| MetadataRequestTopic { topic_id: *id, name: None, ..Default::default() });
+        let request = MetadataRequest {
+            topics: Some(topics.collect()),
+            allow_auto_topic_creation: false,
+            ..MetadataRequest::default()
+        };
+        let response = self.any().await?.send(&request).await?;
+        ClientError::check("Metadata", response.error_code, None)?;
+        let mut state = self.state();
+        Arc::make_mut(&mut state.metadata).update(response);
         Ok(Arc::clone(&state.metadata))
     }
 

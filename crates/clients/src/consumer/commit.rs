@@ -1,11 +1,12 @@
 use std::collections::BTreeMap;
 
+use bytestring::ByteString;
 use ottla_common::{ErrorCode, TopicPartition};
 use ottla_protocol::messages::OffsetCommitRequest;
 use ottla_protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::KafkaConsumer;
 use super::membership::Health;
@@ -34,6 +35,34 @@ impl KafkaConsumer {
         if offsets.is_empty() {
             return Ok(());
         }
+        let deadline = Instant::now() + self.client.settings().api_timeout;
+        let result = loop {
+            let request = self.commit_request(&group, offsets);
+            let result = self.exchange_commit(&request).await;
+            // The coordinator gave a newer epoch, and its heartbeat is about to bring it.
+            let stale = result.as_ref().is_err_and(|e| e.code() == Some(ErrorCode::StaleMemberEpoch));
+            if !stale || self.member().is_none() || Instant::now() >= deadline {
+                break result;
+            }
+            sleep(self.client.settings().retry_backoff).await;
+        };
+        if let (Err(error), Some(membership)) = (&result, &self.membership) {
+            match error.code() {
+                Some(ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration) => {
+                    membership.pulse.set(Health::Lost);
+                }
+                Some(ErrorCode::RebalanceInProgress) => membership.pulse.set(Health::Rejoin),
+                _ => {}
+            }
+        }
+        result
+    }
+
+    fn commit_request(
+        &self,
+        group: &ByteString,
+        offsets: &BTreeMap<TopicPartition, OffsetAndMetadata>,
+    ) -> OffsetCommitRequest {
         let topics =
             by_topic(offsets.iter(), |partition_index, o: &OffsetAndMetadata| OffsetCommitRequestPartition {
                 partition_index,
@@ -47,23 +76,27 @@ impl KafkaConsumer {
             partitions,
             ..Default::default()
         });
-        let member = self.membership.as_ref();
-        let request = OffsetCommitRequest {
+        let member = self.member();
+        let (member_id, generation) = member.clone().unwrap_or((ByteString::new(), -1));
+        OffsetCommitRequest {
             group_id: group.clone(),
-            generation_id_or_member_epoch: member.map_or(-1, |m| m.generation),
-            member_id: member.map(|m| m.member_id.clone()).unwrap_or_default(),
+            generation_id_or_member_epoch: generation,
+            member_id,
             group_instance_id: self.settings.group_instance_id.clone().filter(|_| member.is_some()),
             topics: topics.collect(),
             ..OffsetCommitRequest::default()
-        };
-        let result = self
-            .client
+        }
+    }
+
+    async fn exchange_commit(&self, request: &OffsetCommitRequest) -> Result<(), ClientError> {
+        let group = &request.group_id;
+        self.client
             .retrying("OffsetCommit", || async {
-                let coordinator = self.client.find_coordinator(&group).await?;
+                let coordinator = self.client.find_coordinator(group).await?;
                 let connection = self.client.node(coordinator).await?;
                 let version = connection.version_up_to::<OffsetCommitRequest>(NAMES_IN_COMMIT)?;
                 let patience = self.client.settings().request_timeout;
-                let response = connection.send_version(&request, version, patience).await?;
+                let response = connection.send_version(request, version, patience).await?;
                 for t in &response.topics {
                     for p in &t.partitions {
                         let what = format!("commit of {}-{} in group {group}", t.name, p.partition_index);
@@ -72,17 +105,7 @@ impl KafkaConsumer {
                 }
                 Ok(())
             })
-            .await;
-        if let (Err(error), Some(membership)) = (&result, &self.membership) {
-            match error.code() {
-                Some(ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration) => {
-                    membership.pulse.set(Health::Lost);
-                }
-                Some(ErrorCode::RebalanceInProgress) => membership.pulse.set(Health::Rejoin),
-                _ => {}
-            }
-        }
-        result
+            .await
     }
 
     /// The committed offsets of partitions; those without one are left out.

@@ -6,6 +6,7 @@ mod completed_fetch;
 mod fetcher;
 mod group_metadata;
 mod membership;
+mod modern;
 mod positions;
 mod settings;
 mod subscribe;
@@ -23,6 +24,7 @@ use tokio::time::{Instant, sleep_until};
 use self::completed_fetch::CompletedFetch;
 use self::fetcher::{Fetch, FetchProblem, Fetched};
 use self::membership::{Joined, Membership};
+use self::modern::ModernMembership;
 use self::settings::ConsumerSettings;
 use crate::{ClientConfig, ClientError, NetworkClient};
 
@@ -45,6 +47,8 @@ pub struct KafkaConsumer {
     fetches: JoinSet<Fetched>,
     fetching: HashSet<i32>,
     membership: Option<Membership>,
+    /// The place in the group with `group.protocol=consumer`.
+    modern: Option<ModernMembership>,
     joining: Option<JoinHandle<Result<Joined, ClientError>>>,
     /// Kept over rebalances.
     member_id: ByteString,
@@ -63,6 +67,8 @@ enum Subscription {
     Topics(BTreeSet<ByteString>),
     /// Topics that match, partitions by the group.
     Matching(Arc<dyn Fn(&str) -> bool + Send + Sync>),
+    /// Topics that match an expression, which the group does; partitions too.
+    Pattern(ByteString),
 }
 
 impl fmt::Debug for Subscription {
@@ -72,6 +78,7 @@ impl fmt::Debug for Subscription {
             Self::Assigned => f.write_str("Assigned"),
             Self::Topics(topics) => f.debug_tuple("Topics").field(topics).finish(),
             Self::Matching(_) => f.write_str("Matching"),
+            Self::Pattern(regex) => f.debug_tuple("Pattern").field(regex).finish(),
         }
     }
 }
@@ -100,6 +107,7 @@ impl KafkaConsumer {
             fetches: JoinSet::new(),
             fetching: HashSet::new(),
             membership: None,
+            modern: None,
             joining: None,
             member_id: ByteString::new(),
             last_commit: now,
@@ -191,10 +199,12 @@ impl KafkaConsumer {
     /// Waits for a fetch or for news of the group.
     async fn wait(&mut self, until: Instant) -> Result<(), ClientError> {
         let pulse = self.membership.as_ref().map(|m| Arc::clone(&m.pulse));
+        let modern = self.modern.as_ref().map(ModernMembership::changed);
         let news = async {
-            match &pulse {
-                Some(pulse) => pulse.changed.notified().await,
-                None => std::future::pending().await,
+            match (&pulse, modern) {
+                (Some(pulse), _) => pulse.changed.notified().await,
+                (None, Some(changed)) => changed.await,
+                (None, None) => std::future::pending().await,
             }
         };
         let fetched = tokio::select! {
@@ -229,9 +239,12 @@ impl KafkaConsumer {
             let code = ErrorCode::from_code(data.error_code);
             match FetchProblem::of(code) {
                 FetchProblem::Fine => {
-                    position.high_watermark = Some(data.high_watermark);
+                    // Who reads committed records gets no further than the last stable offset.
+                    let committed = self.settings.read_committed;
+                    let end = if committed { data.last_stable_offset } else { data.high_watermark };
+                    position.high_watermark = Some(end);
                     if data.records.as_ref().is_some_and(|r| !r.is_empty()) {
-                        let (committed, crcs) = (self.settings.read_committed, self.settings.check_crcs);
+                        let crcs = self.settings.check_crcs;
                         self.ready.push_back(CompletedFetch::new(tp, *asked, data, committed, crcs));
                     }
                 }

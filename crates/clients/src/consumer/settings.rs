@@ -19,11 +19,22 @@ pub enum AutoOffsetReset {
     None,
 }
 
+/// Who shares out the partitions of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GroupProtocol {
+    /// One of its members.
+    Classic,
+    /// Its coordinator (KIP-848).
+    Consumer,
+}
+
 /// The settings of a consumer.
 #[derive(Debug, Clone)]
 pub(crate) struct ConsumerSettings {
     pub(crate) group_id: Option<ByteString>,
     pub(crate) group_instance_id: Option<ByteString>,
+    pub(crate) group_protocol: GroupProtocol,
+    pub(crate) group_remote_assignor: Option<ByteString>,
     pub(crate) session_timeout: Duration,
     pub(crate) heartbeat_interval: Duration,
     pub(crate) max_poll_interval: Duration,
@@ -45,15 +56,14 @@ pub(crate) struct ConsumerSettings {
 
 impl ConsumerSettings {
     pub(crate) fn new(config: &ClientConfig) -> Result<Self, ClientError> {
-        let protocol = config.get("group.protocol").unwrap_or("classic");
-        if !protocol.eq_ignore_ascii_case("classic") {
-            return Err(invalid("group.protocol", protocol, "only classic is available yet"));
-        }
+        let group_protocol = group_protocol(config)?;
         let text = |key| config.get(key).filter(|text| !text.is_empty()).map(ByteString::from);
         let group_id = text("group.id");
         let auto_commit = config.bool("enable.auto.commit", group_id.is_some())?;
         Ok(Self {
             group_instance_id: text("group.instance.id"),
+            group_protocol,
+            group_remote_assignor: text("group.remote.assignor"),
             session_timeout: config.millis("session.timeout.ms", 45_000)?,
             heartbeat_interval: config.millis("heartbeat.interval.ms", 3_000)?,
             max_poll_interval: config.millis("max.poll.interval.ms", 300_000)?,
@@ -80,6 +90,26 @@ impl ConsumerSettings {
             group_id,
         })
     }
+}
+
+/// What the coordinator decides with `group.protocol=consumer` cannot be set here, and the reverse.
+fn group_protocol(config: &ClientConfig) -> Result<GroupProtocol, ClientError> {
+    const OF_THE_MEMBER: &[&str] =
+        &["partition.assignment.strategy", "heartbeat.interval.ms", "session.timeout.ms"];
+    const OF_THE_COORDINATOR: &[&str] = &["group.remote.assignor"];
+    let choices = [("classic", GroupProtocol::Classic), ("consumer", GroupProtocol::Consumer)];
+    let protocol = config.choice("group.protocol", &choices, GroupProtocol::Classic)?;
+    let (unfit, protocol_name) = match protocol {
+        GroupProtocol::Classic => (OF_THE_COORDINATOR, "classic"),
+        GroupProtocol::Consumer => (OF_THE_MEMBER, "consumer"),
+    };
+    for key in unfit {
+        if let Some(value) = config.get(key) {
+            let expected = format!("it cannot be set with group.protocol={protocol_name}");
+            return Err(invalid(key, value, &expected));
+        }
+    }
+    Ok(protocol)
 }
 
 fn auto_offset_reset(text: &str) -> Result<AutoOffsetReset, ClientError> {
@@ -137,6 +167,23 @@ mod tests {
         for bad in ["smallest", "by_duration:", "by_duration:PT", "by_duration:5"] {
             assert!(auto_offset_reset(bad).unwrap_err().to_string().contains(bad));
         }
+    }
+
+    #[test]
+    fn each_protocol_has_its_settings() {
+        let settings = |pairs: &[(&str, &str)]| {
+            ConsumerSettings::new(&ClientConfig::from_iter(pairs.iter().copied()))
+        };
+        assert_eq!(settings(&[]).unwrap().group_protocol, GroupProtocol::Classic);
+        let modern = settings(&[("group.protocol", "CONSUMER"), ("group.remote.assignor", "range")]).unwrap();
+        assert_eq!(modern.group_protocol, GroupProtocol::Consumer);
+        assert_eq!(modern.group_remote_assignor.as_deref(), Some("range"));
+        for key in ["session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"] {
+            let error = settings(&[("group.protocol", "consumer"), (key, "1")]).unwrap_err().to_string();
+            assert!(error.contains(key) && error.contains("group.protocol=consumer"), "{error}");
+        }
+        assert!(settings(&[("group.remote.assignor", "range")]).is_err());
+        assert!(settings(&[("group.protocol", "streams")]).is_err());
     }
 
     #[test]

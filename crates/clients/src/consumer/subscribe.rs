@@ -7,11 +7,12 @@ use ottla_common::{ErrorCode, TopicPartition};
 use tokio::time::{Instant, timeout_at};
 
 use super::membership::{Health, Joining, count_partitions, leave};
+use super::settings::GroupProtocol;
 use super::{KafkaConsumer, Subscription};
 use crate::ClientError;
 
 /// How often metadata is asked for while a topic is missing.
-const MISSING_TOPIC_INTERVAL: Duration = Duration::from_millis(500);
+pub(super) const MISSING_TOPIC_INTERVAL: Duration = Duration::from_millis(500);
 
 impl KafkaConsumer {
     /// Reads these partitions, without a group's say.
@@ -40,6 +41,22 @@ impl KafkaConsumer {
         Ok(())
     }
 
+    /// Reads what the group gives this consumer of all topics whose whole name matches the regular
+    /// expression. The coordinator matches, so it takes `group.protocol=consumer` (KIP-848).
+    pub fn subscribe_pattern(&mut self, regex: &str) -> Result<(), ClientError> {
+        self.need_group()?;
+        if self.settings.group_protocol != GroupProtocol::Consumer {
+            let message = "expressions are matched by the coordinator: set group.protocol=consumer, \
+                           or use subscribe_matching";
+            return Err(ClientError::IllegalState(message.into()));
+        }
+        if regex.is_empty() {
+            return Err(ClientError::IllegalState("an empty expression matches no topic".into()));
+        }
+        self.resubscribe(Subscription::Pattern(regex.into()));
+        Ok(())
+    }
+
     fn resubscribe(&mut self, subscription: Subscription) {
         if matches!(self.subscription, Subscription::None | Subscription::Assigned) {
             self.set_assignment(Vec::new());
@@ -51,9 +68,12 @@ impl KafkaConsumer {
         if let Some(membership) = &self.membership {
             membership.pulse.set(Health::Rejoin);
         }
+        if let Some(modern) = &mut self.modern {
+            modern.subscription_changed();
+        }
     }
 
-    fn need_group(&self) -> Result<&ByteString, ClientError> {
+    pub(super) fn need_group(&self) -> Result<&ByteString, ClientError> {
         self.settings.group_id.as_ref().ok_or_else(|| {
             ClientError::IllegalState("a group is needed to subscribe or commit; set group.id".into())
         })
@@ -64,6 +84,9 @@ impl KafkaConsumer {
     pub(super) async fn keep_membership(&mut self, deadline: Instant) -> Result<bool, ClientError> {
         if matches!(self.subscription, Subscription::None | Subscription::Assigned) {
             return Ok(true);
+        }
+        if self.settings.group_protocol == GroupProtocol::Consumer {
+            return self.keep_modern_membership(deadline).await;
         }
         self.look_for_changes().await;
         if let Some(membership) = &self.membership {
@@ -113,9 +136,9 @@ impl KafkaConsumer {
         }))
     }
 
-    async fn wanted_topics(&self) -> Result<BTreeSet<ByteString>, ClientError> {
+    pub(super) async fn wanted_topics(&self) -> Result<BTreeSet<ByteString>, ClientError> {
         match &self.subscription {
-            Subscription::None | Subscription::Assigned => Ok(BTreeSet::new()),
+            Subscription::None | Subscription::Assigned | Subscription::Pattern(_) => Ok(BTreeSet::new()),
             Subscription::Topics(topics) => Ok(topics.clone()),
             Subscription::Matching(matches) => {
                 let all = || self.client.refresh_metadata(None, false);
@@ -158,7 +181,7 @@ impl KafkaConsumer {
         }
     }
 
-    fn set_assignment(&mut self, partitions: Vec<TopicPartition>) {
+    pub(super) fn set_assignment(&mut self, partitions: Vec<TopicPartition>) {
         let mut old = std::mem::take(&mut self.partitions);
         // A partition that stays goes on where it was.
         let kept = |tp: TopicPartition| {
@@ -173,6 +196,9 @@ impl KafkaConsumer {
     pub(super) async fn leave_group(&mut self) {
         if let Some(joining) = self.joining.take() {
             joining.abort();
+        }
+        if let Some(modern) = self.modern.take() {
+            modern.leave().await;
         }
         let Some(membership) = self.membership.take() else { return };
         let Some(group) = self.settings.group_id.clone() else { return };

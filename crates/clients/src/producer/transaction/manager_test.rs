@@ -56,7 +56,7 @@ fn end(manager: &mut TransactionManager, code: ErrorCode, next: Option<Producer>
 }
 
 fn offsets() -> BTreeMap<TopicPartition, crate::admin::OffsetAndMetadata> {
-    BTreeMap::from([(tp(5), 10.into()), (tp(6), 20.into())])
+    BTreeMap::from([(tp(5), 10i64.into()), (tp(6), 20i64.into())])
 }
 
 #[test]
