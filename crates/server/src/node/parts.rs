@@ -225,3 +225,27 @@ fn count(value: i32) -> usize {
 fn millis(value: i64) -> Option<Duration> {
     u64::try_from(value).ok().map(Duration::from_millis)
 }
+
+/// Settings of the share coordinator.
+pub(crate) fn share_coordinator(config: &KafkaConfig) -> ottla_coordinator::share_state::ShareCoordinatorConfig {
+    let number = |key: &str| config.values().typed::<i32>(key);
+    ottla_coordinator::share_state::ShareCoordinatorConfig {
+        snapshot_update_records_per_snapshot: number("share.coordinator.snapshot.update.records.per.snapshot"),
+        cold_partition_snapshot_interval_ms: number("share.coordinator.cold.partition.snapshot.interval.ms"),
+        state_topic_prune_interval_ms: number("share.coordinator.state.topic.prune.interval.ms"),
+        write_timeout_ms: number("share.coordinator.write.timeout.ms"),
+    }
+}
+
+/// `share.coordinator.append.linger.ms`.
+pub(crate) fn share_append_linger(config: &KafkaConfig) -> ottla_coordinator::runtime::AppendLinger {
+    let linger_ms = config.values().typed::<i32>("share.coordinator.append.linger.ms");
+    ottla_coordinator::runtime::AppendLinger::from_config(linger_ms)
+}
+
+/// `share.coordinator.state.topic.compression.codec`, by Kafka's number of the codec.
+pub(crate) fn share_state_compression(config: &KafkaConfig) -> Compression {
+    let number = config.values().typed::<i32>("share.coordinator.state.topic.compression.codec");
+    let codec = i16::try_from(number).ok().and_then(CompressionType::from_id);
+    Compression::from(codec.unwrap_or(CompressionType::None))
+}
