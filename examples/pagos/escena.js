@@ -31,9 +31,12 @@ class Program {
     this.title = title;
     this.lines = [];
     this.process = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'], ...options });
-    this.ended = new Promise((resolve, reject) => {
+    this.ended = new Promise((resolve) => {
       this.process.once('exit', resolve);
-      this.process.once('error', reject);
+      this.process.once('error', (error) => {
+        console.error(`${title} does not start: ${error.message}`);
+        resolve(1);
+      });
     });
     readline.createInterface({ input: this.process.stdout }).on('line', (line) => this.lines.push(line));
     children.push(this);
@@ -95,7 +98,7 @@ async function play(story) {
     status = 1;
   }
   for (const child of children.reverse()) child.process.kill('SIGKILL');
-  await Promise.allSettled(children.map((child) => child.ended));
+  await Promise.all(children.map((child) => child.ended));
   process.exit(status);
 }
 

@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 
-from confluent_kafka import AcknowledgeType, ShareConsumer
+from confluent_kafka import AcknowledgeType, KafkaException, ShareConsumer
 
 QUEUE = "envios"
 WORK_SECONDS = 0.05
@@ -33,6 +33,17 @@ def work(consumer, message):
         print(f"done {where} {done}")
 
 
+def receive(consumer):
+    """The orders that this worker has now, which nobody else has; maybe none."""
+    try:
+        return consumer.poll(timeout=0.2)
+    except KafkaException as error:
+        if error.args[0].fatal():
+            raise
+        print(f"not yet: {error}", file=sys.stderr)
+        return []
+
+
 def main():
     stopped = []
     signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
@@ -46,7 +57,7 @@ def main():
     print("ready")
     while not stopped:
         count = 0
-        for message in consumer.poll(timeout=0.2):
+        for message in receive(consumer):
             count += 1
             if message.error():
                 consumer.acknowledge(message, AcknowledgeType.RELEASE)
@@ -55,7 +66,9 @@ def main():
                 work(consumer, message)
         if count:
             # Sent now rather than with the next poll, so that nobody else gets these when we end here.
-            consumer.commit_sync(timeout=10.0)
+            for partition, error in consumer.commit_sync(timeout=10.0).items():
+                if error is not None:
+                    print(f"{partition}: {error}", file=sys.stderr)
     consumer.close()
 
 
