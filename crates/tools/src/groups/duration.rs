@@ -6,7 +6,7 @@ const MINUTE_MS: i64 = 60 * SECOND_MS;
 const SECOND_MS: i64 = 1000;
 
 /// Milliseconds of `PnDTnHnMn.nS`.
-pub(super) fn parse_duration(text: &str) -> Option<i64> {
+pub(crate) fn parse_duration(text: &str) -> Option<i64> {
     let upper = text.to_ascii_uppercase();
     let (negative, rest) = match upper.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -34,7 +34,7 @@ fn parts(mut text: &str, units: &[(char, i64)]) -> Option<i64> {
 }
 
 /// Milliseconds since the epoch of `YYYY-MM-DDThh:mm[:ss[.SSS]][Z|±hh[:mm]]`; without a zone, UTC.
-pub(super) fn parse_datetime(text: &str) -> Option<i64> {
+pub(crate) fn parse_datetime(text: &str) -> Option<i64> {
     let (date, time) = text.split_once('T')?;
     let mut date = date.splitn(3, '-').map(|part| part.parse::<i64>().ok());
     let (year, month, day) = (date.next()??, date.next()??, date.next()??);
