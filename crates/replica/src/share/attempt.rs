@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use ottla_common::{ErrorCode, Uuid};
-use ottla_share::{
-    AbortedTransaction, AcquireRequest, Fetched, SharePartitionError, acquired_slice, fetch_plan,
-};
+use ottla_share::{AbortedTransaction, AcquireRequest, Fetched, acquired_slice, fetch_plan};
 use ottla_storage::{FetchIsolation, ListOffsetsTimestamp};
 
 use super::fetch::{Answer, ShareFetch, SharePartitionData, Wanted};
 use super::hosted::FetchTurn;
-use super::manager::SharePartitionManager;
+use super::manager::{LOGGER, SharePartitionManager};
 use super::parking::Parking;
 use super::records::{fetched_batches, slice};
 use crate::fetch::{FetchInfo, FetchPartitionData};
@@ -69,7 +67,9 @@ impl SharePartitionManager {
             return Some(self.acquire_all(fetch, read_committed, reads));
         }
         if let Some(parking) = parking.as_mut() {
-            reads.iter().for_each(|read| parking.park_on_log(&read.turn.wanted.hosted.partition, read.wish(isolation)));
+            for read in &reads {
+                parking.park_on_log(&read.turn.wanted.hosted.partition, read.wish(isolation));
+            }
         }
         None
     }
@@ -120,7 +120,7 @@ impl SharePartitionManager {
             Err(error) => {
                 let tp = hosted.topic_partition();
                 tracing::error!(
-                    logger = "kafka.server.share.SharePartitionManager",
+                    logger = LOGGER,
                     "The records of {tp} from offset {} on cannot be read: {error}",
                     turn.fetch_offset
                 );
@@ -143,14 +143,7 @@ impl SharePartitionManager {
         };
         let fetched = Fetched { batches: &batches, aborted_transactions: &aborted };
         let now_ms = self.now_ms();
-        let acquired = self.with(hosted, |state| {
-            let acquired = state.kernel.acquire(now_ms, &request, &fetched);
-            if !acquired.records.is_empty() {
-                // Who waits for this share-partition counts on records that are gone now.
-                state.wake_all();
-            }
-            acquired
-        });
+        let acquired = self.with(hosted, |state| state.kernel.acquire(now_ms, &request, &fetched));
         *remaining -= acquired.count;
         if acquired.records.is_empty() {
             return SharePartitionData::empty();
@@ -184,7 +177,7 @@ impl SharePartitionManager {
                 | ErrorCode::UnknownTopicOrPartition
         );
         if is_led_otherwise {
-            self.fence(&turn.wanted.hosted, SharePartitionError::Fenced);
+            self.fence(&turn.wanted.hosted);
         }
         SharePartitionData::failed(error)
     }

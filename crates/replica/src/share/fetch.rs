@@ -1,5 +1,6 @@
 //! A share fetch, from its request to its answer.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,6 +112,9 @@ impl SharePartitionManager {
     /// The share-partitions of a request, in the order of their turns, and what cannot be fetched.
     fn find_wanted(self: &Arc<Self>, fetch: &ShareFetch) -> (Vec<Wanted>, Vec<Answer>) {
         let mut partitions = fetch.partitions.clone();
+        // A share-partition that is wanted twice would wait for itself.
+        let mut seen = BTreeSet::new();
+        partitions.retain(|id| seen.insert((id.topic_id, id.partition)));
         fetch_plan::rotate(&mut partitions, fetch.session_epoch);
         let (mut wanted, mut failed) = (Vec::with_capacity(partitions.len()), Vec::new());
         for id in partitions {

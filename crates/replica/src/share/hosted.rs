@@ -169,7 +169,7 @@ impl HostedState {
     }
 
     /// Lets all who wait look again.
-    pub(super) fn wake_all(&mut self) {
+    fn wake_all(&mut self) {
         let ready = self.waiters.release_all();
         self.woken.extend(ready);
     }
