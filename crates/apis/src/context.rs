@@ -114,6 +114,32 @@ forwarded! {
         describe_groups(DescribeGroupsRequest) -> DescribeGroupsResponse;
         /// Removes empty groups.
         delete_groups(DeleteGroupsRequest) -> DeleteGroupsResponse;
+        /// A transaction's producer stores how far a group read.
+        txn_offset_commit(TxnOffsetCommitRequest) -> TxnOffsetCommitResponse;
+        /// Ends a transaction in which offsets were committed.
+        complete_transaction(crate::broker::groups::EndOffsetsTransaction) -> Result<(), ErrorCode>;
+        /// A member of a consumer group is alive, and says what it reads and has.
+        consumer_group_heartbeat(ConsumerGroupHeartbeatRequest) -> ConsumerGroupHeartbeatResponse;
+        /// State and members of consumer groups.
+        consumer_group_describe(ConsumerGroupDescribeRequest) -> ConsumerGroupDescribeResponse;
+        /// A member of a share group is alive, and says what it reads.
+        share_group_heartbeat(ShareGroupHeartbeatRequest) -> ShareGroupHeartbeatResponse;
+        /// State and members of share groups.
+        share_group_describe(ShareGroupDescribeRequest) -> ShareGroupDescribeResponse;
+        /// How far share groups are.
+        describe_share_group_offsets(DescribeShareGroupOffsetsRequest) -> DescribeShareGroupOffsetsResponse;
+        /// Has an empty share group begin anew at other offsets.
+        alter_share_group_offsets(AlterShareGroupOffsetsRequest) -> AlterShareGroupOffsetsResponse;
+        /// Has an empty share group forget topics.
+        delete_share_group_offsets(DeleteShareGroupOffsetsRequest) -> DeleteShareGroupOffsetsResponse;
+        /// A member of a streams group is alive, and tells of its topology and its tasks.
+        streams_group_heartbeat(StreamsGroupHeartbeatRequest) -> StreamsGroupHeartbeatResponse;
+        /// State and members of streams groups.
+        streams_group_describe(StreamsGroupDescribeRequest) -> StreamsGroupDescribeResponse;
+        /// What a streams group's topology looks like.
+        streams_group_topology_description_update(
+            StreamsGroupTopologyDescriptionUpdateRequest
+        ) -> StreamsGroupTopologyDescriptionUpdateResponse;
     }
 }
 

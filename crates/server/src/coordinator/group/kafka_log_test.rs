@@ -16,7 +16,7 @@ use ottla_protocol::messages::*;
 use ottla_record::{Compression, DecompressionLimits, MemoryRecords};
 use tokio::runtime::Handle;
 
-use super::GroupCoordinatorService;
+use super::{GroupCoordinatorService, GroupPartners};
 use crate::coordinator::runtime::testing::{MemoryPartitions, until};
 use crate::coordinator::{GroupCoordinatorConfig, RequestContext};
 
@@ -35,7 +35,9 @@ async fn loaded() -> GroupCoordinatorService {
     });
     let config = GroupCoordinatorConfig::default();
     let time = Arc::new(MockTime::new(1_800_000_000_000));
-    let service = GroupCoordinatorService::new(config, Compression::NONE, time, log, Handle::current());
+    let partners = GroupPartners::none();
+    let service =
+        GroupCoordinatorService::new(config, Compression::NONE, time, log, partners, Handle::current());
     service.runtime().startup(1);
     service.runtime().on_election(0, 1);
     until("loaded", async || service.list_groups(ListGroupsRequest::default()).await.error_code == 0).await;

@@ -4,13 +4,12 @@
 use bytestring::ByteString;
 use ottla_common::{ErrorCode, Uuid};
 use ottla_coordinator::group::{GroupReply, RequestContext};
-use ottla_protocol::messages::delete_groups_response::DeletableGroupResult;
 use ottla_protocol::messages::describe_groups_response::DescribedGroup;
 use ottla_protocol::messages::leave_group_request::MemberIdentity;
 use ottla_protocol::messages::{
-    DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse,
-    HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest,
-    LeaveGroupResponse, ListGroupsRequest, ListGroupsResponse, SyncGroupRequest, SyncGroupResponse,
+    DescribeGroupsRequest, DescribeGroupsResponse, HeartbeatRequest, HeartbeatResponse, JoinGroupRequest,
+    JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse, ListGroupsRequest, ListGroupsResponse,
+    SyncGroupRequest, SyncGroupResponse,
 };
 use tokio::sync::oneshot;
 
@@ -156,17 +155,6 @@ impl GroupCoordinatorService {
         response
     }
 
-    /// Deletes groups that have no members.
-    pub async fn delete_groups(&self, request: DeleteGroupsRequest) -> DeleteGroupsResponse {
-        let mut response = DeleteGroupsResponse::default();
-        for group_id in request.groups_names {
-            if !response.results.iter().any(|result| result.group_id == group_id) {
-                response.results.push(self.delete_group(group_id).await);
-            }
-        }
-        response
-    }
-
     async fn describe_group(&self, context: &RequestContext, group_id: ByteString) -> DescribedGroup {
         let outcome = match self.partition_of(&group_id) {
             Ok(partition) => {
@@ -186,25 +174,6 @@ impl GroupCoordinatorService {
         };
         match outcome {
             Ok(mut groups) => groups.pop().unwrap_or_else(|| failed(ErrorCode::UnknownServerError)),
-            Err(error) => failed(error),
-        }
-    }
-
-    async fn delete_group(&self, group_id: ByteString) -> DeletableGroupResult {
-        let outcome = match self.partition_of(&group_id) {
-            Ok(partition) => {
-                let group_id = group_id.clone();
-                self.write(partition, move |_, shard| Ok(shard.delete_groups(&[group_id]))).await
-            }
-            Err(error) => Err(error),
-        };
-        let failed = |error: ErrorCode| DeletableGroupResult {
-            group_id: group_id.clone(),
-            error_code: error.code(),
-            ..Default::default()
-        };
-        match outcome {
-            Ok(mut results) => results.pop().unwrap_or_else(|| failed(ErrorCode::UnknownServerError)),
             Err(error) => failed(error),
         }
     }
@@ -270,7 +239,7 @@ fn in_version(version: i16, mut response: JoinGroupResponse) -> JoinGroupRespons
     response
 }
 
-fn random_uuid() -> Uuid {
+pub(super) fn random_uuid() -> Uuid {
     loop {
         if let Some(uuid) = Uuid::from_random_bytes(rand::random()) {
             return uuid;

@@ -1,75 +1,63 @@
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytestring::ByteString;
+use ottla_common::ErrorCode;
 use ottla_common::time::Time;
-use ottla_common::{ErrorCode, Uuid};
-use ottla_coordinator::group::{
-    GroupCoordinatorConfig, GroupCoordinatorShard, GroupError, GroupOverrides, GroupResult,
-};
-use ottla_coordinator::metadata::CoordinatorMetadata;
+use ottla_coordinator::group::{GroupCoordinatorConfig, GroupCoordinatorShard, GroupError, GroupResult};
 use ottla_record::Compression;
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
+use super::GroupPartners;
 use super::kind::GroupCoordinators;
+use super::refusal::Refusal;
 use crate::coordinator::runtime::{CoordinatorRuntime, PartitionLog};
+
+/// The tasks of the partitions of `__consumer_offsets` that this broker leads.
+pub(super) type GroupRuntime = CoordinatorRuntime<GroupCoordinators>;
 
 /// The group coordinator of this broker: every partition of `__consumer_offsets` that it leads.
 #[derive(Debug)]
 pub struct GroupCoordinatorService {
     pub(super) config: Arc<GroupCoordinatorConfig>,
-    runtime: CoordinatorRuntime<GroupCoordinators>,
+    pub(super) time: Arc<dyn Time>,
+    pub(super) partners: GroupPartners,
+    /// Where work goes that no client waits for.
+    pub(super) tasks: Handle,
+    runtime: Arc<GroupRuntime>,
 }
 
 impl GroupCoordinatorService {
-    /// A coordinator that refuses everything until it is started up. Its tasks run on `runtime`. `compression` is what
+    /// A coordinator that refuses everything until it is started up. Its tasks run on `tasks`. `compression` is what
     /// `offsets.topic.compression.codec` says.
     pub fn new(
         config: GroupCoordinatorConfig,
         compression: Compression,
         time: Arc<dyn Time>,
         log: Arc<dyn PartitionLog>,
-        runtime: Handle,
+        partners: GroupPartners,
+        tasks: Handle,
     ) -> Self {
         let config = Arc::new(config);
         let kind = Arc::new(GroupCoordinators::new(Arc::clone(&config), compression));
-        Self { config, runtime: CoordinatorRuntime::new(kind, time, log, runtime) }
+        let runtime = Arc::new(CoordinatorRuntime::new(kind, Arc::clone(&time), log, tasks.clone()));
+        Self { config, time, partners, tasks, runtime }
     }
 
     /// The tasks behind the service: elections and resignations go there.
-    pub fn runtime(&self) -> &CoordinatorRuntime<GroupCoordinators> {
+    pub fn runtime(&self) -> &GroupRuntime {
         &self.runtime
     }
 
-    /// The cluster has these topics now. `changed` are those that are new, gone, or have other partitions or racks.
-    pub async fn on_new_metadata(&self, metadata: Arc<dyn CoordinatorMetadata>, changed: BTreeSet<ByteString>) {
-        // First the state that a loading shard looks at when it is done.
-        self.runtime.kind().set_metadata(Arc::clone(&metadata));
-        let tell = move |shard: &GroupCoordinatorShard| {
-            shard.on_new_metadata(Arc::clone(&metadata), changed.clone())
-        };
-        self.runtime.tell_all(tell).await;
+    /// The same for work that outlives a request.
+    pub(super) fn shared_runtime(&self) -> Arc<GroupRuntime> {
+        Arc::clone(&self.runtime)
     }
 
-    /// A group's own configuration is this now; none when `None`.
-    pub async fn on_new_overrides(&self, group_id: ByteString, overrides: Option<GroupOverrides>) {
-        self.runtime.kind().set_overrides(group_id.clone(), overrides.clone());
-        let tell =
-            move |shard: &GroupCoordinatorShard| shard.on_new_overrides(group_id.clone(), overrides.clone());
-        self.runtime.tell_all(tell).await;
-    }
-
-    /// Topics are no more: their offsets are forgotten, in every partition that is led here.
-    pub async fn on_topics_deleted(&self, topics: &[(ByteString, Uuid)]) {
-        for partition in self.runtime.led_partitions() {
-            for (topic, topic_id) in topics.iter().cloned() {
-                let decide =
-                    move |_, shard: &GroupCoordinatorShard| Ok(shard.on_topic_deleted(&topic, topic_id));
-                // A partition that is loading, or moved on, sees the deletion in no log: as in Kafka,
-                // offsets of a topic that is made again are told apart by its id.
-                let _ = self.write(partition, decide).await;
-            }
-        }
+    /// The partition of `__consumer_offsets` that a group lives in, which is what a transaction must know of before
+    /// offsets of the group are committed in it. An error while the service is not started.
+    pub fn partition_of(&self, group_id: &str) -> Result<i32, ErrorCode> {
+        self.runtime.partition_of(group_id)
     }
 
     /// Decides something, writes it down, and answers once that is committed.
@@ -81,6 +69,25 @@ impl GroupCoordinatorService {
         self.runtime.write(partition, move |now_ms, shard| decide(now_ms, shard).map_err(GroupError::code)).await
     }
 
+    /// The same, where the client is told in words why it is refused.
+    pub(super) async fn write_or_refuse<T, F>(&self, partition: i32, decide: F) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: FnOnce(i64, &GroupCoordinatorShard) -> Result<GroupResult<T>, Refusal> + Send + 'static,
+    {
+        let (words, mut said) = oneshot::channel();
+        let decide = move |now_ms: i64, shard: &GroupCoordinatorShard| {
+            decide(now_ms, shard).map_err(|refusal| {
+                let error = refusal.error;
+                // Nobody listens any more when the client went away.
+                let _ = words.send(refusal);
+                error
+            })
+        };
+        let outcome = self.runtime.write(partition, decide).await;
+        outcome.map_err(|error| said.try_recv().unwrap_or_else(|_| Refusal::from(error)))
+    }
+
     /// Reads something off the committed state, and off the newest one.
     pub(super) async fn read<T, F>(&self, partition: i32, look: F) -> Result<T, ErrorCode>
     where
@@ -90,7 +97,30 @@ impl GroupCoordinatorService {
         self.runtime.read(partition, look).await
     }
 
-    pub(super) fn partition_of(&self, group_id: &str) -> Result<i32, ErrorCode> {
-        self.runtime.partition_of(group_id)
+    /// Describes groups one by one, each as its partition has committed it.
+    pub(super) async fn describe_each<T, D>(
+        &self,
+        group_ids: Vec<ByteString>,
+        describe: D,
+        refused: fn(ByteString, ErrorCode) -> T,
+    ) -> Vec<T>
+    where
+        T: Send + 'static,
+        D: Fn(&GroupCoordinatorShard, &ByteString) -> T + Clone + Send + 'static,
+    {
+        let mut described = Vec::with_capacity(group_ids.len());
+        for group_id in group_ids {
+            let (describe, asked) = (describe.clone(), group_id.clone());
+            let look = move |committed: &GroupCoordinatorShard, _: &GroupCoordinatorShard| {
+                describe(committed, &asked)
+            };
+            let outcome = match self.partition_of(&group_id) {
+                Err(error) => Err(error),
+                Ok(_) if group_id.is_empty() => Err(ErrorCode::InvalidGroupId),
+                Ok(partition) => self.read(partition, look).await,
+            };
+            described.push(outcome.unwrap_or_else(|error| refused(group_id, error)));
+        }
+        described
     }
 }

@@ -20,7 +20,7 @@ use ottla_protocol::messages::*;
 use ottla_record::Compression;
 use tokio::runtime::Handle;
 
-use super::GroupCoordinatorService;
+use super::{GroupCoordinatorService, GroupPartners};
 use crate::coordinator::runtime::testing::{MemoryPartitions, until};
 use crate::coordinator::{GroupCoordinatorConfig, RequestContext, partition_for};
 
@@ -53,6 +53,7 @@ impl Fixture {
             Compression::NONE,
             Arc::new(SystemTime::default()),
             log.clone(),
+            GroupPartners::none(),
             Handle::current(),
         );
         Self { log, service: Arc::new(service) }
