@@ -339,3 +339,46 @@ pub(crate) fn share_state_compression(config: &KafkaConfig) -> Compression {
     let codec = i16::try_from(number).ok().and_then(CompressionType::from_id);
     Compression::from(codec.unwrap_or(CompressionType::None))
 }
+
+/// Settings of the transaction coordinator.
+pub(crate) fn transactions(config: &KafkaConfig) -> ottla_coordinator::transaction::TransactionConfig {
+    let millis = |key: &str| i64::from(config.values().typed::<i32>(key));
+    ottla_coordinator::transaction::TransactionConfig {
+        transactional_id_expiration_ms: millis("transactional.id.expiration.ms"),
+        transaction_max_timeout_ms: config.settings.producer_state.transaction_max_timeout_ms,
+        abort_timed_out_transactions_interval_ms: millis(
+            "transaction.abort.timed.out.transaction.cleanup.interval.ms",
+        ),
+        remove_expired_transactional_ids_interval_ms: millis(
+            "transaction.remove.expired.transaction.cleanup.interval.ms",
+        ),
+        two_phase_commit_enable: config.values().typed("transaction.two.phase.commit.enable"),
+        request_timeout_ms: config.settings.server.request_timeout_ms,
+    }
+}
+
+/// When the leader of a partition asks a transaction's coordinator again.
+pub(crate) fn transaction_verification(
+    config: &KafkaConfig,
+) -> ottla_replica::transaction_verification::AddPartitionsToTxnConfig {
+    let millis = |key: &str| i64::from(config.values().typed::<i32>(key));
+    ottla_replica::transaction_verification::AddPartitionsToTxnConfig {
+        retry_backoff_ms: millis("add.partitions.to.txn.retry.backoff.ms"),
+        retry_backoff_max_ms: millis("add.partitions.to.txn.retry.backoff.max.ms"),
+        request_timeout_ms: i64::from(config.settings.server.request_timeout_ms),
+    }
+}
+
+/// A channel to the other brokers, and to this one. One for each purpose: see
+/// [`InterBrokerChannel`](crate::broker::inter_broker::InterBrokerChannel).
+pub(crate) fn inter_broker(
+    config: &KafkaConfig,
+    purpose: &'static str,
+) -> crate::broker::inter_broker::InterBrokerOptions {
+    crate::broker::inter_broker::InterBrokerOptions {
+        node_id: config.node_id,
+        listener: config.inter_broker_listener_name.clone(),
+        purpose,
+        request_timeout: millis(i64::from(config.settings.server.request_timeout_ms)).unwrap_or_default(),
+    }
+}
