@@ -191,6 +191,7 @@ async fn a_broker_that_does_not_lead_says_so() {
     let both = ShareFetch { partitions: vec![bench.id(0), bench.id(1)], ..bench.request("a") };
     bench.append(0, 1);
     let answers = bench.fetch(&both).await;
+    assert_eq!(acquired(&answers), [(0, 0, 0, 1)]);
     assert_eq!(errors(&answers), [(0, ErrorCode::None), (1, ErrorCode::NotLeaderOrFollower)]);
     let elsewhere = ShareFetch { partitions: vec![bench.id(1)], ..bench.request("a") };
     assert_eq!(errors(&bench.fetch(&elsewhere).await), [(1, ErrorCode::NotLeaderOrFollower)]);

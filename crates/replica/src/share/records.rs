@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn headers_tell_what_the_batches_would() {
-        let marker = EndTransactionMarker { committed: false, coordinator_epoch: 3 };
+        let marker = EndTransactionMarker::new(false, 3);
         let marker = MemoryRecords::with_end_transaction_marker(15, 7, 0, 44, 1, marker).unwrap().into_bytes();
         let batches = [batch(0, 10, 10), batch(10, 5, 9_000), marker, batch(16, 1, 0)];
         let records = run(&batches);
