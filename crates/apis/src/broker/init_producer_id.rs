@@ -1,5 +1,5 @@
-//! InitProducerId (22), versions 0-6: an id for a producer that wants no duplicates (KIP-98, KIP-360), or id and
-//! epoch of a transactional producer (KIP-890, KIP-939).
+//! InitProducerId (22), versions 0-5, and 6 where unstable versions are enabled: an id for a producer that wants no
+//! duplicates (KIP-98, KIP-360), or id and epoch of a transactional producer (KIP-890, KIP-939).
 //!
 //! Errors: INVALID_REQUEST, those of the controller that hands out blocks of ids, and for transactional producers
 //! those of the transaction coordinator: NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE, COORDINATOR_LOAD_IN_PROGRESS,

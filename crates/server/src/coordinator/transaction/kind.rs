@@ -1,5 +1,5 @@
-use std::sync::atomic::{AtomicI16, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI16, Ordering};
 
 use bytes::Bytes;
 use ottla_common::ErrorCode;
