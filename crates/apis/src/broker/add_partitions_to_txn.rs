@@ -1,10 +1,10 @@
 //! AddPartitionsToTxn (24), versions 0-5: partitions that a transaction is going to write to (KIP-98). From version
 //! 4 on brokers ask, for several transactions at once: to add a partition, or only to verify it (KIP-890).
 //!
-//! Errors per partition: UNKNOWN_TOPIC_OR_PARTITION, OPERATION_NOT_ATTEMPTED (another partition of the transaction is
-//! unknown), and those of the transaction coordinator: INVALID_REQUEST, NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE,
-//! COORDINATOR_LOAD_IN_PROGRESS, INVALID_PRODUCER_ID_MAPPING, PRODUCER_FENCED (INVALID_PRODUCER_EPOCH before version
-//! 2), CONCURRENT_TRANSACTIONS, TRANSACTION_ABORTABLE (when verifying), UNSUPPORTED_VERSION.
+//! Errors per partition: UNKNOWN_TOPIC_OR_PARTITION, OPERATION_NOT_ATTEMPTED (another partition of the transaction
+//! is unknown), and those of the transaction coordinator: INVALID_REQUEST, NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE,
+//! COORDINATOR_LOAD_IN_PROGRESS, INVALID_PRODUCER_ID_MAPPING, PRODUCER_FENCED (INVALID_PRODUCER_EPOCH before
+//! version 2), CONCURRENT_TRANSACTIONS, TRANSACTION_ABORTABLE (when verifying), UNSUPPORTED_VERSION.
 //! Missing: authorization.
 
 use ottla_common::ErrorCode;

@@ -246,7 +246,7 @@ impl InterBrokerChannel {
         let image = self.metadata.image();
         let endpoint = alive_endpoint(&image, node_id, &self.options.listener).ok_or(ChannelError::Disconnected)?;
         if endpoint.security_protocol != PLAINTEXT {
-            warn!(logger = LOGGER, "Node {node_id} cannot be asked: only PLAINTEXT is available between brokers yet");
+            warn!(logger = LOGGER, "Node {node_id} cannot be asked: brokers speak only PLAINTEXT yet");
             return Err(ChannelError::Disconnected);
         }
         let (host, port) = (&endpoint.host, endpoint.port);

@@ -101,8 +101,8 @@ impl MarkerTask {
         }
     }
 
-    /// Takes in news of a shard. Shards of one partition follow each other, but the end of the first may be heard of
-    /// after the begin of the second.
+    /// Takes in news of a shard. Shards of one partition follow each other, but the end of the first may be heard
+    /// of after the begin of the second.
     fn hear(&mut self, news: MarkerNews) {
         match news {
             MarkerNews::Send(source, markers) => {

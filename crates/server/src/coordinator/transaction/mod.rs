@@ -1,8 +1,8 @@
 //! The transaction coordinator's service: transactional ids, kept in `__transaction_state`.
 //!
 //! The shards decide (`ottla_coordinator::transaction`). Here is what they need of the world: requests come in by
-//! [`TransactionCoordinatorService`], markers go out by a task of their own (`markers`), and another task gets blocks
-//! of producer ids (`producer_ids`).
+//! [`TransactionCoordinatorService`], markers go out by a task of their own (`markers`), and another task gets
+//! blocks of producer ids (`producer_ids`).
 
 mod kind;
 mod markers;

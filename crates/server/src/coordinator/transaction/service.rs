@@ -216,8 +216,8 @@ impl TransactionCoordinatorService {
         finish(self.begin(transactional_id, decide).await).await
     }
 
-    /// Has a shard decide. What it writes is answered once that is committed. What writes nothing is answered at once,
-    /// as in Kafka: it rests on nothing that may still be lost, for a move that is not committed has not happened.
+    /// Has a shard decide. What it writes is answered once that is committed. What writes nothing is answered at
+    /// once, as in Kafka: it rests on nothing that may still be lost, for a move that is not committed has not happened.
     async fn begin<T, F>(&self, transactional_id: &str, decide: F) -> Result<Pending<T>, ErrorCode>
     where
         T: Send + 'static,
