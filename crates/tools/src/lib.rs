@@ -18,6 +18,7 @@ mod error;
 mod features;
 mod filter;
 mod get_offsets;
+mod groups;
 mod install;
 mod log_dirs;
 mod metadata_quorum;
@@ -27,10 +28,13 @@ mod output;
 mod producer_perf_test;
 mod quotas;
 mod record_text;
+mod share_groups;
 mod signals;
 pub mod storage_format;
+mod streams_groups;
 mod table;
 mod topics;
+mod transactions;
 mod verifiable;
 
 use error::{Result, ToolError};
@@ -85,6 +89,30 @@ static TOOLS: &[Tool] = &[
         summary: "list, describe, reset and delete consumer groups",
         parser: Some(&consumer_groups::PARSER),
         run: consumer_groups::run,
+    },
+    Tool {
+        name: "groups",
+        summary: "list groups of every type",
+        parser: Some(&groups::PARSER),
+        run: groups::run,
+    },
+    Tool {
+        name: "share-groups",
+        summary: "list, describe, reset and delete share groups",
+        parser: Some(&share_groups::PARSER),
+        run: share_groups::run,
+    },
+    Tool {
+        name: "streams-groups",
+        summary: "list, describe, reset and delete streams groups",
+        parser: Some(&streams_groups::PARSER),
+        run: streams_groups::run,
+    },
+    Tool {
+        name: "transactions",
+        summary: "list and describe transactions, find and end hanging ones",
+        parser: Some(&transactions::PARSER),
+        run: transactions::run,
     },
     Tool {
         name: "get-offsets",

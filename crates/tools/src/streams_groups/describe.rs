@@ -100,11 +100,11 @@ fn listed(
 ) -> Result<BTreeMap<TopicPartition, i64>> {
     let wanted: Vec<_> = partitions.iter().map(|partition| (partition.clone(), spec)).collect();
     let listed = cluster.answer(cluster.admin.list_offsets(&wanted, false)).map_err(refusal_with_class)?;
-    let offset = |(partition, listed): (TopicPartition, std::result::Result<_, _>)| {
-        let listed: ottla_clients::admin::ListedOffset = listed.map_err(refusal_with_class)?;
-        Ok((partition, listed.offset))
-    };
-    listed.into_iter().map(offset).collect()
+    let mut offsets = BTreeMap::new();
+    for (partition, listed) in listed {
+        offsets.insert(partition, listed.map_err(refusal_with_class)?.offset);
+    }
+    Ok(offsets)
 }
 
 /// The lag of a partition without an offset is the whole log.

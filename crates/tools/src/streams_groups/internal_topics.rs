@@ -108,7 +108,7 @@ pub(super) fn delete(
 
 /// What `--delete-all-internal-topics` and `--delete-internal-topic` say beside `--reset-offsets`.
 pub(super) fn delete_after_reset(cluster: &Cluster, options: &Options, id: &str) -> Result {
-    let topics = if options.has("delete-all-internal-topics") {
+    let topics: Vec<String> = if options.has("delete-all-internal-topics") {
         let of_groups = of_groups(cluster, &[id.to_owned()]);
         of_groups.into_iter().flat_map(|(_, topics)| topics).collect()
     } else {
