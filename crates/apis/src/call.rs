@@ -9,6 +9,8 @@ pub struct Call {
     pub version: i16,
     /// Name of the listener it came through: endpoints in answers are that listener's.
     pub listener: Arc<str>,
+    /// Kafka's name of the connection: what a client has here may end with it. Empty within the broker.
+    pub connection_id: Arc<str>,
     /// What the client calls itself.
     pub client_id: Option<ByteString>,
     /// Address of the client, as groups record it: `/127.0.0.1`.

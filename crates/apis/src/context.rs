@@ -6,9 +6,11 @@ use std::sync::Arc;
 use bytestring::ByteString;
 use ottla_common::ErrorCode;
 use ottla_common::time::Time;
+use ottla_coordinator::runtime::EndTransaction;
 use ottla_metadata::image::MetadataImage;
 use ottla_protocol::messages::*;
 use ottla_replica::ReplicaManager;
+use ottla_replica::share::SharePartitionManager;
 
 use crate::Call;
 use crate::support::auto_topic_creation::AutoTopicCreationManager;
@@ -29,6 +31,10 @@ pub struct BrokerContext {
     pub replicas: Arc<ReplicaManager>,
     /// Groups whose coordinator this broker is.
     pub groups: Arc<dyn GroupCoordinator>,
+    /// Transactions whose coordinator this broker is.
+    pub transactions: Arc<dyn TransactionCoordinator>,
+    /// Records in flight of share groups, at the partitions that this broker leads.
+    pub share: Arc<SharePartitionManager>,
     /// Where changes of the cluster are decided.
     pub controller: Arc<dyn Controller>,
     /// What is known of configuration keys.
@@ -63,10 +69,14 @@ pub struct BrokerSettings {
 }
 
 macro_rules! forwarded {
-    ($(#[$doc:meta])* $trait:ident { $($(#[$m:meta])* $method:ident($request:ty) -> $response:ty;)* }) => {
+    (
+        $(#[$doc:meta])* $trait:ident { $($(#[$m:meta])* $method:ident($request:ty) -> $response:ty;)* }
+        $(and { $($more:tt)* })?
+    ) => {
         $(#[$doc])*
         pub trait $trait: fmt::Debug + Send + Sync {
             $($(#[$m])* fn $method<'a>(&'a self, call: &'a Call, request: $request) -> BoxFuture<'a, $response>;)*
+            $($($more)*)?
         }
     };
 }
@@ -116,8 +126,6 @@ forwarded! {
         delete_groups(DeleteGroupsRequest) -> DeleteGroupsResponse;
         /// A transaction's producer stores how far a group read.
         txn_offset_commit(TxnOffsetCommitRequest) -> TxnOffsetCommitResponse;
-        /// Ends a transaction in which offsets were committed.
-        complete_transaction(crate::broker::groups::EndOffsetsTransaction) -> Result<(), ErrorCode>;
         /// A member of a consumer group is alive, and says what it reads and has.
         consumer_group_heartbeat(ConsumerGroupHeartbeatRequest) -> ConsumerGroupHeartbeatResponse;
         /// State and members of consumer groups.
@@ -140,6 +148,33 @@ forwarded! {
         streams_group_topology_description_update(
             StreamsGroupTopologyDescriptionUpdateRequest
         ) -> StreamsGroupTopologyDescriptionUpdateResponse;
+    }
+    and {
+        /// Ends a transaction in which offsets were committed in this partition of `__consumer_offsets`; answers once
+        /// the marker is committed.
+        fn complete_transaction(
+            &self,
+            partition: i32,
+            end: EndTransaction,
+        ) -> BoxFuture<'_, Result<(), ErrorCode>>;
+    }
+}
+
+forwarded! {
+    /// The coordinator of the transactions whose `__transaction_state` partitions this broker leads.
+    TransactionCoordinator {
+        /// A transactional producer begins.
+        init_producer_id(InitProducerIdRequest) -> InitProducerIdResponse;
+        /// Adds or verifies partitions; both ways in the words of version 4 and later.
+        add_partitions_to_txn(AddPartitionsToTxnRequest) -> AddPartitionsToTxnResponse;
+        /// Adds a group's offsets.
+        add_offsets_to_txn(AddOffsetsToTxnRequest) -> AddOffsetsToTxnResponse;
+        /// Commits or aborts.
+        end_txn(EndTxnRequest) -> EndTxnResponse;
+        /// What transactions there are.
+        list_transactions(ListTransactionsRequest) -> ListTransactionsResponse;
+        /// What transactional ids are doing.
+        describe_transactions(DescribeTransactionsRequest) -> DescribeTransactionsResponse;
     }
 }
 

@@ -87,6 +87,9 @@ pub static API_TABLE: &[ApiEntry] = &[
     api!(DeleteRecords, broker::delete_records::handle),
     api!(InitProducerId, broker::init_producer_id::handle),
     api!(OffsetForLeaderEpoch, broker::offset_for_leader_epoch::handle),
+    api!(AddPartitionsToTxn, broker::add_partitions_to_txn::handle),
+    api!(AddOffsetsToTxn, broker::add_offsets_to_txn::handle),
+    api!(EndTxn, broker::end_txn::handle),
     api!(WriteTxnMarkers, broker::write_txn_markers::handle),
     api!(DescribeConfigs, broker::describe_configs::handle),
     api!(AlterConfigs, broker::forward::alter_configs),
@@ -99,8 +102,12 @@ pub static API_TABLE: &[ApiEntry] = &[
     api!(UpdateFeatures, broker::forward::update_features),
     api!(DescribeCluster, broker::describe_cluster::handle),
     api!(DescribeProducers, broker::describe_producers::handle),
+    api!(DescribeTransactions, broker::describe_transactions::handle),
+    api!(ListTransactions, broker::list_transactions::handle),
     api!(ListConfigResources, broker::list_config_resources::handle),
     api!(DescribeTopicPartitions, broker::describe_topic_partitions::handle),
+    api!(ShareFetch, broker::share_fetch::handle),
+    api!(ShareAcknowledge, broker::share_acknowledge::handle),
 ];
 
 /// Serves one request: body in, response out.

@@ -53,6 +53,7 @@ pub(crate) struct Broker {
     context: Arc<BrokerContext>,
     listener: Arc<str>,
     client_host: ByteString,
+    connection_id: Arc<str>,
 }
 
 impl Broker {
@@ -100,7 +101,7 @@ impl Broker {
             time,
         };
         let broker =
-            Self { context: Arc::new(context), listener: LISTENER.into(), client_host: "/127.0.0.1".into() };
+            Self { context: Arc::new(context), listener: LISTENER.into(), client_host: "/127.0.0.1".into(), connection_id: "0".into() };
         broker.publish()?;
         groups.startup(1);
         groups.on_election(0, EPOCH);
@@ -149,6 +150,7 @@ impl Broker {
         let call = Call {
             version,
             listener: self.listener.clone(),
+            connection_id: self.connection_id.clone(),
             client_id: header.client_id,
             client_host: self.client_host.clone(),
         };

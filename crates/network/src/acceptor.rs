@@ -124,8 +124,9 @@ impl<H: RequestHandler> Acceptor<H> {
 }
 
 async fn watch_over<H: RequestHandler>(connection: Connection<H>, shared: Arc<Shared>) {
-    let info = Arc::clone(&connection.info);
+    let (info, handler) = (Arc::clone(&connection.info), Arc::clone(&connection.handler));
     let reason = connection.run().await;
+    handler.on_disconnect(&info);
     if matches!(reason, CloseReason::Foreign(crate::http::ForeignProtocol::Http)) {
         tracing::debug!("Closed {}: {reason}", info.id);
     } else if reason.is_clients_fault() && shared.complaints.may_speak() {

@@ -24,6 +24,11 @@ pub trait RequestHandler: Send + Sync + 'static {
         let _ = listener;
         api_key.supports(version)
     }
+
+    /// A connection is gone, and with it what was kept for it. Its requests may still be under way.
+    fn on_disconnect(&self, connection: &ConnectionInfo) {
+        let _ = connection;
+    }
 }
 
 /// What is known of a request besides its body.
@@ -53,7 +58,7 @@ pub struct ConnectionInfo {
     /// Address the client connected to.
     pub local_address: SocketAddr,
     /// Kafka's name of the connection: both addresses, the processor and a running number.
-    pub id: String,
+    pub id: Arc<str>,
     /// The client's address as Kafka records it for group members: `/127.0.0.1`.
     pub client_host: ByteString,
     /// Who the client is; `User:ANONYMOUS` where nobody asks.
@@ -90,7 +95,7 @@ impl ConnectionInfo {
             client_address,
             local_address,
             client_host: format!("/{}", client_address.ip().to_canonical()).into(),
-            id: format!("{local_address}-{client_address}-0-{number}"),
+            id: format!("{local_address}-{client_address}-0-{number}").into(),
             principal: ANONYMOUS.into(),
             client_information: OnceLock::new(),
             client_id: OnceLock::new(),

@@ -1,5 +1,6 @@
 //! Replicas of partitions on this broker: who leads, what may be read, who waits.
 
+pub mod share;
 pub mod transaction_verification;
 
 mod alarms;

@@ -27,6 +27,18 @@ impl BlockProducerIds {
         Self { controller, node_id, broker_epoch, block: Mutex::new(0..0) }
     }
 
+    /// Ids that follow each other, at most so many: for a coordinator that hands them out itself.
+    pub async fn generate_block(&self, length: i64) -> Result<Range<i64>, ErrorCode> {
+        let mut block = self.block.lock().await;
+        if block.is_empty() {
+            *block = self.next_block().await?;
+        }
+        let end = block.end.min(block.start.saturating_add(length));
+        let taken = block.start..end;
+        block.start = end;
+        Ok(taken)
+    }
+
     async fn next_block(&self) -> Result<Range<i64>, ErrorCode> {
         let request = AllocateProducerIdsRequest {
             broker_id: self.node_id,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ottla_apis::{BrokerContext, Call, Outcome};
-use ottla_network::{HandlerResult, RequestContext, RequestHandler, Response};
+use ottla_network::{ConnectionInfo, HandlerResult, RequestContext, RequestHandler, Response};
 use tracing::info;
 
 use super::log_tasks::LogWatch;
@@ -24,6 +24,7 @@ impl RequestHandler for BrokerRequestHandler {
         let call = Call {
             version: ctx.api_version,
             listener: ctx.connection.listener.clone(),
+            connection_id: ctx.connection.id.clone(),
             client_id: Some(ctx.client_id.clone()),
             client_host: ctx.connection.client_host.clone(),
         };
@@ -35,6 +36,10 @@ impl RequestHandler for BrokerRequestHandler {
                 HandlerResult::Close
             }
         }
+    }
+
+    fn on_disconnect(&self, connection: &ConnectionInfo) {
+        self.context.share.disconnect(&connection.id);
     }
 
     fn is_api_enabled(&self, _: &str, api_key: ottla_protocol::ApiKey, version: i16) -> bool {

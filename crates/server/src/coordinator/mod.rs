@@ -8,6 +8,8 @@
 pub mod group;
 pub mod metadata;
 pub mod runtime;
+pub mod share_state;
+pub mod transaction;
 
 pub use group::GroupCoordinatorService;
 pub use ottla_coordinator::group::{GroupCoordinatorConfig, RequestContext, partition_for};
