@@ -108,6 +108,11 @@ pub static API_TABLE: &[ApiEntry] = &[
     api!(DescribeTopicPartitions, broker::describe_topic_partitions::handle),
     api!(ShareFetch, broker::share_fetch::handle),
     api!(ShareAcknowledge, broker::share_acknowledge::handle),
+    api!(InitializeShareGroupState, broker::initialize_share_group_state::handle),
+    api!(ReadShareGroupState, broker::read_share_group_state::handle),
+    api!(WriteShareGroupState, broker::write_share_group_state::handle),
+    api!(DeleteShareGroupState, broker::delete_share_group_state::handle),
+    api!(ReadShareGroupStateSummary, broker::read_share_group_state_summary::handle),
 ];
 
 /// Serves one request: body in, response out.

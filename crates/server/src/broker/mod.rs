@@ -3,6 +3,7 @@
 pub mod config_schema;
 pub mod coordinators;
 pub mod controller_requests;
+pub mod dead_letters;
 pub mod directories;
 pub mod groups;
 pub mod inter_broker;
@@ -12,5 +13,6 @@ pub mod log_tasks;
 pub mod metadata_publisher;
 pub mod producer_ids;
 pub mod request_handler;
+pub mod share_persister;
 pub mod transaction_verifier;
 pub mod transactions;

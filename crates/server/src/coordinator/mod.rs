@@ -8,6 +8,7 @@
 pub mod group;
 pub mod metadata;
 pub mod runtime;
+pub mod share_persister;
 pub mod share_state;
 pub mod transaction;
 

@@ -271,9 +271,9 @@ pub(crate) fn offsets_compression(config: &KafkaConfig) -> Compression {
 pub(crate) fn auto_topics(config: &KafkaConfig) -> AutoTopicShapes {
     let g = &config.settings.group_coordinator;
     let p = &config.settings.producer_state;
-    let internal = |partitions, replication_factor, segment_bytes: i32, more: &[(&str, String)]| {
+    let internal = |partitions, replication_factor, segment_bytes: i32, cleanup: &str, more: &[(&str, String)]| {
         let mut configs = vec![
-            ("cleanup.policy".to_owned(), "compact".to_owned()),
+            ("cleanup.policy".to_owned(), cleanup.to_owned()),
             ("segment.bytes".to_owned(), segment_bytes.to_string()),
             // Coordinators read records as they wrote them.
             ("compression.type".to_owned(), "producer".to_owned()),
@@ -287,22 +287,29 @@ pub(crate) fn auto_topics(config: &KafkaConfig) -> AutoTopicShapes {
             g.offsets_topic_num_partitions,
             g.offsets_topic_replication_factor,
             g.offsets_topic_segment_bytes,
+            "compact",
             &[],
         ),
         transactions: internal(
             p.transaction_state_log_num_partitions,
             p.transaction_state_log_replication_factor,
             p.transaction_state_log_segment_bytes,
+            "compact",
             &[("min.insync.replicas", p.transaction_state_log_min_isr.to_string())],
         ),
         share_state: internal(
             share("share.coordinator.state.topic.num.partitions"),
             config.values().typed::<i16>("share.coordinator.state.topic.replication.factor"),
             share("share.coordinator.state.topic.segment.bytes"),
-            &[(
-                "min.insync.replicas",
-                config.values().typed::<i16>("share.coordinator.state.topic.min.isr").to_string(),
-            )],
+            // Its records change what the ones before them say: they go only when the coordinator says so.
+            "delete",
+            &[
+                (
+                    "min.insync.replicas",
+                    config.values().typed::<i16>("share.coordinator.state.topic.min.isr").to_string(),
+                ),
+                ("retention.ms", "-1".to_owned()),
+            ],
         ),
     }
 }
