@@ -152,7 +152,7 @@ enum End {
 async fn consume(settings: &Settings, formatter: &Formatter, count: &mut u64) -> Result {
     let mut consumer = KafkaShareConsumer::new(&settings.config)?;
     let stop = StopSignal::listen()?;
-    consumer.subscribe(&[&settings.topic])?;
+    consumer.subscribe(&[&settings.topic]);
     let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout());
     let mut last_record = Instant::now();
     let end = loop {

@@ -34,6 +34,7 @@ fn record(partition: i32, offset: i64) -> ConsumerRecord {
         key: None,
         value: Some(Bytes::from_static(b"v")),
         headers: Vec::new(),
+        delivery_count: None,
     }
 }
 

@@ -2,6 +2,7 @@
 //! what became of its acknowledgements.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ottla_clients::admin::{Admin, AlterConfigOp, ConfigResource, ResourceType};
@@ -52,6 +53,8 @@ static PARSER: Parser = Parser {
 const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 /// How long the group's configuration may take to be set.
 const CONFIG_TIMEOUT: Duration = Duration::from_secs(60);
+/// Offsets that are listed of one range. A range without records may be as wide as a broker says.
+const RANGE_MAX: usize = 100_000;
 /// The types under the names and in the order in which they are counted.
 const TYPES: [(&str, AcknowledgeType); 4] = [
     ("ACCEPT", AcknowledgeType::Accept),
@@ -155,8 +158,16 @@ async fn consume(settings: &Settings) -> Result {
     let mut consumer = KafkaShareConsumer::new(&settings.config)?;
     let shutdown = Shutdown::listen()?;
     Event::now("startup_complete").print();
-    let mut acknowledgements = Acknowledgements::new(settings.pattern.clone());
-    if let Err(error) = work(&mut consumer, settings, &mut acknowledgements, &shutdown).await {
+    let acknowledgements = Arc::new(Mutex::new(Acknowledgements::new(settings.pattern.clone())));
+    let told = Arc::clone(&acknowledgements);
+    consumer.set_acknowledgement_commit_callback(Some(Box::new(
+        move |partition: &TopicPartition,
+              ranges: &[(i64, i64)],
+              outcome: std::result::Result<(), &ClientError>| {
+            lock(&told).committed(partition, ranges, outcome.err()).print();
+        },
+    )));
+    if let Err(error) = work(&mut consumer, settings, &acknowledgements, &shutdown).await {
         errln!("ERROR Error during processing, terminating share consumer process: {error}");
     }
     if let Err(error) = consumer.close().await {
@@ -168,50 +179,49 @@ async fn consume(settings: &Settings) -> Result {
 async fn work(
     consumer: &mut KafkaShareConsumer,
     settings: &Settings,
-    acknowledgements: &mut Acknowledgements,
+    acknowledgements: &Mutex<Acknowledgements>,
     shutdown: &Shutdown,
 ) -> Result {
     if let Some(strategy) = &settings.offset_reset {
         let strategy = reset_offsets(settings, strategy).await?;
         Event::now("offset_reset_strategy_set").text("offsetResetStrategy", Some(strategy)).print();
     }
-    consumer.subscribe(&[&settings.topic])?;
+    consumer.subscribe(&[&settings.topic]);
     let finished = |total: usize| settings.max_messages.is_some_and(|limit| total >= limit);
-    while !finished(acknowledgements.total) && !shutdown.requested() {
+    while !finished(lock(acknowledgements).total) && !shutdown.requested() {
         let records = consumer.poll(POLL_TIMEOUT).await?;
         if records.is_empty() {
             continue;
         }
         for record in &records {
-            if let Some(acknowledged) = acknowledgements.choose(record) {
+            let chosen = lock(acknowledgements).choose(record);
+            if let Some(acknowledged) = chosen {
                 consumer.acknowledge(record, acknowledged)?;
             }
         }
         for event in received(&records, settings.verbose) {
             event.print();
         }
-        commit(consumer, settings.mode, acknowledgements).await?;
+        commit(consumer, settings.mode).await?;
     }
     Ok(())
 }
 
-/// In every mode the outcome is waited for, because it is what is to be told. A consumer that acknowledges by
-/// itself accepts with this what it was handed, as it would do in its next poll.
-async fn commit(
-    consumer: &mut KafkaShareConsumer,
-    mode: Mode,
-    acknowledgements: &mut Acknowledgements,
-) -> Result {
-    for (partition, outcome) in consumer.commit_sync().await? {
-        if outcome.is_err() && mode == Mode::Sync {
-            errln!(
-                "ERROR Failed to commit offset synchronously for topic partition: {}-{}",
-                partition.topic,
-                partition.partition
-            );
-        }
-        if let Some(event) = acknowledgements.committed(&partition, outcome.err().as_ref()) {
-            event.print();
+/// Sends what was said of records. Left to itself, the consumer sends it with its next poll.
+async fn commit(consumer: &mut KafkaShareConsumer, mode: Mode) -> Result {
+    match mode {
+        Mode::Auto => {}
+        Mode::Async => consumer.commit_async()?,
+        Mode::Sync => {
+            for (partition, outcome) in consumer.commit_sync().await? {
+                if outcome.is_err() {
+                    errln!(
+                        "ERROR Failed to commit offset synchronously for topic partition: {}-{}",
+                        partition.topic,
+                        partition.partition
+                    );
+                }
+            }
         }
     }
     Ok(())
@@ -262,17 +272,22 @@ fn offsets_object(partition: &TopicPartition, offsets: &BTreeSet<i64>) -> Object
 struct Acknowledgements {
     /// Empty when the consumer acknowledges by itself.
     pattern: Vec<AcknowledgeType>,
-    partitions: BTreeMap<TopicPartition, Pending>,
+    partitions: BTreeMap<TopicPartition, Said>,
     /// How many the broker has confirmed.
     total: usize,
 }
 
+/// What was said of a partition's records.
 #[derive(Debug, Default)]
-struct Pending {
-    sent: BTreeMap<i64, Option<AcknowledgeType>>,
+struct Said {
+    sent: BTreeMap<i64, AcknowledgeType>,
     /// The place in the pattern of records that were renewed. Without one it is the offset that decides, so
     /// that a record that is released is released again each time.
     next: BTreeMap<i64, usize>,
+}
+
+fn lock(acknowledgements: &Mutex<Acknowledgements>) -> MutexGuard<'_, Acknowledgements> {
+    acknowledgements.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Acknowledgements {
@@ -282,48 +297,63 @@ impl Acknowledgements {
 
     /// What is to be said of a record, if it is not left to the consumer.
     fn choose(&mut self, record: &ConsumerRecord) -> Option<AcknowledgeType> {
-        let partition = TopicPartition::new(std::sync::Arc::clone(&record.topic), record.partition);
-        let pending = self.partitions.entry(partition).or_default();
-        let by_offset = usize::try_from(record.offset).unwrap_or(0).checked_rem(self.pattern.len());
-        let index = pending.next.get(&record.offset).copied().or(by_offset);
-        let acknowledged = index.and_then(|index| self.pattern.get(index)).copied();
-        pending.sent.insert(record.offset, acknowledged);
-        if let (Some(AcknowledgeType::Renew), Some(index)) = (acknowledged, index) {
-            pending.next.insert(record.offset, (index + 1) % self.pattern.len());
+        let by_offset = usize::try_from(record.offset).unwrap_or(0).checked_rem(self.pattern.len())?;
+        let partition = TopicPartition::new(Arc::clone(&record.topic), record.partition);
+        let said = self.partitions.entry(partition).or_default();
+        let index = said.next.get(&record.offset).copied().unwrap_or(by_offset);
+        let acknowledged = self.pattern.get(index).copied()?;
+        said.sent.insert(record.offset, acknowledged);
+        if acknowledged == AcknowledgeType::Renew {
+            said.next.insert(record.offset, (index + 1) % self.pattern.len());
         }
-        acknowledged
+        Some(acknowledged)
     }
 
-    /// What is to be told of a partition whose acknowledgements were answered.
-    fn committed(&mut self, partition: &TopicPartition, error: Option<&ClientError>) -> Option<Event> {
-        let pending = self.partitions.get_mut(partition)?;
-        let sent = std::mem::take(&mut pending.sent);
-        if error.is_none() {
-            self.total += sent.len();
-            let renewed = |offset: &i64| sent.get(offset) == Some(&Some(AcknowledgeType::Renew));
-            pending.next.retain(|offset, _| !sent.contains_key(offset) || renewed(offset));
-        }
-        if pending.next.is_empty() {
-            self.partitions.remove(partition);
-        }
-        let offsets: BTreeSet<i64> = sent.keys().copied().collect();
+    /// What is to be told of acknowledgements that were answered: ranges of offsets, both ends included.
+    fn committed(
+        &mut self,
+        partition: &TopicPartition,
+        ranges: &[(i64, i64)],
+        error: Option<&ClientError>,
+    ) -> Event {
+        let offsets = ranges.iter().flat_map(|(first, last)| (*first..=*last).take(RANGE_MAX));
+        let offsets: BTreeSet<i64> = offsets.collect();
         let event = Event::now("offsets_acknowledged")
             .number("count", offsets.len())
             .list("partitions", [offsets_object(partition, &offsets)])
             .number("success", error.is_none());
-        Some(match error {
-            Some(error) => event.text("error", Some(&exception::message(error))),
-            None if self.pattern.is_empty() => event,
-            None => event.raw("ackTypeCounts", &counts(sent.values()).to_string()),
-        })
+        if let Some(error) = error {
+            return event.text("error", Some(&exception::message(error)));
+        }
+        self.total += offsets.len();
+        if self.pattern.is_empty() {
+            return event;
+        }
+        event.raw("ackTypeCounts", &counts(&self.settle(partition, &offsets)).to_string())
+    }
+
+    /// Forgets what the broker knows now; records that were renewed come again, the others are done.
+    fn settle(&mut self, partition: &TopicPartition, offsets: &BTreeSet<i64>) -> Vec<AcknowledgeType> {
+        let Some(said) = self.partitions.get_mut(partition) else { return Vec::new() };
+        let mut settled = Vec::new();
+        for offset in offsets {
+            let Some(acknowledged) = said.sent.remove(offset) else { continue };
+            if acknowledged != AcknowledgeType::Renew {
+                said.next.remove(offset);
+            }
+            settled.push(acknowledged);
+        }
+        if said.sent.is_empty() && said.next.is_empty() {
+            self.partitions.remove(partition);
+        }
+        settled
     }
 }
 
 /// How many there are of each type; types that do not occur are left out.
-fn counts<'a>(sent: impl Iterator<Item = &'a Option<AcknowledgeType>>) -> Object {
-    let sent: Vec<AcknowledgeType> = sent.filter_map(|acknowledged| *acknowledged).collect();
+fn counts(settled: &[AcknowledgeType]) -> Object {
     TYPES.iter().fold(Object::default(), |object, (name, counted)| {
-        match sent.iter().filter(|acknowledged| *acknowledged == counted).count() {
+        match settled.iter().filter(|acknowledged| *acknowledged == counted).count() {
             0 => object,
             count => object.number(name, count),
         }

@@ -21,6 +21,7 @@ fn record(offset: i64) -> ConsumerRecord {
         key: None,
         value: Some(Bytes::from_static(b"v")),
         headers: Vec::new(),
+        delivery_count: None,
     }
 }
 
@@ -67,8 +68,8 @@ fn the_offset_chooses_and_renewal_moves_on() {
     let mut acknowledgements = Acknowledgements::new(vec![Renew, Accept, Release]);
     let mut round = |offset: i64| {
         let chosen = acknowledgements.choose(&record(offset)).unwrap();
-        let event = acknowledgements.committed(&partition(), None).unwrap();
-        assert!(event.after_timestamp().contains(r#""success":true,"ackTypeCounts":{"#));
+        let told = acknowledgements.committed(&partition(), &[(offset, offset)], None).after_timestamp();
+        assert!(told.contains(r#""success":true,"ackTypeCounts":{""#), "{told}");
         chosen
     };
     assert_eq!([round(0), round(0)], [Renew, Accept]);
@@ -81,26 +82,40 @@ fn the_offset_chooses_and_renewal_moves_on() {
 fn refused_acknowledgements_do_not_count() {
     let mut acknowledgements = Acknowledgements::new(Vec::new());
     assert_eq!(acknowledgements.choose(&record(4)), None);
-    assert_eq!(acknowledgements.choose(&record(2)), None);
     let error = ClientError::api("acknowledge", ErrorCode::InvalidRecordState, Some("too late"));
-    let told = acknowledgements.committed(&partition(), Some(&error)).unwrap().after_timestamp();
+    let ranges = [(2, 2), (4, 5)];
+    let told = acknowledgements.committed(&partition(), &ranges, Some(&error)).after_timestamp();
     let list = concat!(
-        r#""name":"offsets_acknowledged","count":2,"partitions":["#,
-        r#"{"topic":"envios","partition":0,"count":2,"offsets":[2,4]}]"#
+        r#""name":"offsets_acknowledged","count":3,"partitions":["#,
+        r#"{"topic":"envios","partition":0,"count":3,"offsets":[2,4,5]}]"#
     );
     assert_eq!(told, format!(r#"{list},"success":false,"error":"too late""#));
     assert_eq!(acknowledgements.total, 0);
-    assert_eq!(acknowledgements.committed(&partition(), None), None, "nothing is on its way any more");
-    acknowledgements.choose(&record(4));
-    let told = acknowledgements.committed(&partition(), None).unwrap().after_timestamp();
-    assert!(told.ends_with(r#""success":true"#));
-    assert_eq!(acknowledgements.total, 1);
+    let told = acknowledgements.committed(&partition(), &ranges, None).after_timestamp();
+    assert_eq!(told, format!(r#"{list},"success":true"#));
+    assert_eq!(acknowledgements.total, 3);
+}
+
+#[test]
+fn a_renewal_that_is_refused_moves_on_all_the_same() {
+    use AcknowledgeType::{Accept, Renew};
+    let mut acknowledgements = Acknowledgements::new(vec![Renew, Accept]);
+    let error = ClientError::api("acknowledge", ErrorCode::InvalidRecordState, None);
+    assert_eq!(acknowledgements.choose(&record(0)), Some(Renew));
+    acknowledgements.committed(&partition(), &[(0, 0)], Some(&error));
+    assert_eq!(acknowledgements.choose(&record(0)), Some(Accept));
+}
+
+#[test]
+fn wide_ranges_are_cut() {
+    let mut acknowledgements = Acknowledgements::new(Vec::new());
+    acknowledgements.committed(&partition(), &[(0, i64::MAX)], None);
+    assert_eq!(acknowledgements.total, RANGE_MAX);
 }
 
 #[test]
 fn types_are_counted_in_a_fixed_order() {
     use AcknowledgeType::{Accept, Reject, Release, Renew};
-    let sent = [Some(Release), Some(Accept), Some(Reject), Some(Renew), Some(Accept)];
-    let counted = counts(sent.iter()).to_string();
+    let counted = counts(&[Release, Accept, Reject, Renew, Accept]).to_string();
     assert_eq!(counted, r#"{"ACCEPT":2,"REJECT":1,"RENEW":1,"RELEASE":1}"#);
 }
