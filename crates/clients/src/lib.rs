@@ -1,8 +1,9 @@
 //! Producer, consumer and admin.
 //!
 //! [`NetworkClient`] knows the cluster and its connections; [`admin::Admin`],
-//! [`producer::KafkaProducer`] and [`consumer::KafkaConsumer`] stand on it. Properties have
-//! Kafka's names, defaults and values ([`ClientConfig`]).
+//! [`producer::KafkaProducer`], [`consumer::KafkaConsumer`] and
+//! [`share_consumer::KafkaShareConsumer`] stand on it. Properties have Kafka's names, defaults and
+//! values ([`ClientConfig`]).
 
 #![allow(
     clippy::needless_update,
@@ -20,6 +21,7 @@ mod metadata;
 mod network_client;
 mod partitions;
 pub mod producer;
+pub mod share_consumer;
 
 pub use config::{ClientConfig, CommonSettings};
 pub use connection::{BrokerConnection, PendingAnswer};

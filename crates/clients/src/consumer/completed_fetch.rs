@@ -32,6 +32,8 @@ pub struct ConsumerRecord {
     pub value: Option<Bytes>,
     /// Headers in their order.
     pub headers: Vec<RecordHeader>,
+    /// How often it was handed out, this time included; only share groups count (KIP-932).
+    pub delivery_count: Option<i16>,
 }
 
 /// The answer for one partition, unpacked batch by batch as records are asked for.
@@ -106,6 +108,7 @@ impl CompletedFetch {
                     key: record.key,
                     value: record.value,
                     headers: record.headers,
+                    delivery_count: None,
                 }));
             }
             // Compaction may have taken the last records of the batch.
