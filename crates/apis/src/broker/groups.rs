@@ -6,7 +6,6 @@ use std::collections::HashMap;
 
 use bytestring::ByteString;
 use ottla_common::{ErrorCode, Uuid};
-use ottla_coordinator::runtime::EndTransaction;
 use ottla_protocol::messages::offset_commit_response::{
     OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };
@@ -14,16 +13,6 @@ use ottla_protocol::messages::*;
 
 use crate::support::authorized_operations;
 use crate::{BrokerContext, Call};
-
-/// The end of a transaction, for a partition of `__consumer_offsets` in which offsets were committed
-/// (WriteTxnMarkers, 27).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EndOffsetsTransaction {
-    /// The partition.
-    pub partition: i32,
-    /// How the transaction ended.
-    pub end: EndTransaction,
-}
 
 macro_rules! pass_on {
     ($($method:ident($request:ty) -> $response:ty;)*) => {

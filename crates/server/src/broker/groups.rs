@@ -4,9 +4,9 @@ use std::future::{Future, ready};
 use std::sync::Arc;
 
 use ottla_apis::Call;
-use ottla_apis::broker::groups::EndOffsetsTransaction;
 use ottla_apis::context::{BoxFuture, GroupCoordinator};
 use ottla_common::ErrorCode;
+use ottla_coordinator::runtime::EndTransaction;
 use ottla_protocol::messages::*;
 
 use crate::coordinator::group::{GroupProtocols, StreamsInternalTopics, protocols};
@@ -109,12 +109,12 @@ impl GroupCoordinator for GroupRequests {
         Box::pin(self.service.txn_offset_commit(context(call), request))
     }
 
-    fn complete_transaction<'a>(
-        &'a self,
-        _: &'a Call,
-        request: EndOffsetsTransaction,
-    ) -> BoxFuture<'a, Result<(), ErrorCode>> {
-        Box::pin(self.service.complete_transaction(request.partition, request.end))
+    fn complete_transaction(
+        &self,
+        partition: i32,
+        end: EndTransaction,
+    ) -> BoxFuture<'_, Result<(), ErrorCode>> {
+        Box::pin(self.service.complete_transaction(partition, end))
     }
 
     fn list_groups<'a>(
