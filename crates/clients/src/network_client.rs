@@ -164,9 +164,9 @@ impl NetworkClient {
     /// Asks for topics by their ids and remembers the answer (KIP-516). What a broker does not know
     /// stays unknown.
     pub async fn refresh_topic_ids(&self, ids: &[Uuid]) -> Result<Arc<Metadata>, ClientError> {
-        let topics = ids.iter().map(|id| MetadataRequestTopic { topic_id: *id, name: None, ..Default::default() });
+        let named = |id: &Uuid| MetadataRequestTopic { topic_id: *id, name: None, ..Default::default() };
         let request = MetadataRequest {
-            topics: Some(topics.collect()),
+            topics: Some(ids.iter().map(named).collect()),
             allow_auto_topic_creation: false,
             ..MetadataRequest::default()
         };

@@ -1,6 +1,8 @@
 //! Sends records.
 
 mod accumulator;
+#[cfg(test)]
+mod accumulator_test;
 mod partitioner;
 mod produce;
 mod sender;

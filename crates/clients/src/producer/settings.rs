@@ -80,7 +80,9 @@ fn transactional_id(config: &ClientConfig, idempotent: bool) -> Result<Option<By
     match config.get(KEY) {
         None => Ok(None),
         Some("") => Err(invalid(KEY, "", "a name is expected, or none at all")),
-        Some(id) if !idempotent => Err(invalid(KEY, id, "it needs idempotence: leave acks and retries alone")),
+        Some(id) if !idempotent => {
+            Err(invalid(KEY, id, "it needs idempotence: leave acks and retries alone"))
+        }
         Some(id) => Ok(Some(id.into())),
     }
 }

@@ -119,7 +119,9 @@ impl TransactionManager {
         for (tp, code) in &results {
             match severity(KIND, *code) {
                 Severity::Fine => {}
-                Severity::Retry if *code == ErrorCode::ConcurrentTransactions && self.partitions.is_empty() => {
+                Severity::Retry
+                    if *code == ErrorCode::ConcurrentTransactions && self.partitions.is_empty() =>
+                {
                     return Reaction::RetryAfter(FIRST_PARTITION_BACKOFF);
                 }
                 Severity::Abortable => lost = Some(lost_partition(lost, tp, *code)),

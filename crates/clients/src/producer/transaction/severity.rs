@@ -195,7 +195,9 @@ mod tests {
         let error = |code| ClientError::api("t-0", code, None);
         assert!(is_fatal_for_producer(&error(E::ProducerFenced)));
         assert!(is_fatal_for_producer(&error(E::InvalidProducerIdMapping)));
-        for code in [E::InvalidProducerEpoch, E::TransactionAbortable, E::MessageTooLarge, E::InvalidTxnState] {
+        let abortable =
+            [E::InvalidProducerEpoch, E::TransactionAbortable, E::MessageTooLarge, E::InvalidTxnState];
+        for code in abortable {
             assert!(!is_fatal_for_producer(&error(code)), "{code}");
         }
     }
