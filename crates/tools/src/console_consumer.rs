@@ -84,6 +84,8 @@ struct Settings {
     start: Start,
     max_messages: Option<u64>,
     timeout: Option<Duration>,
+    /// Whether a record that cannot be shown is left out; otherwise it ends the tool.
+    skip_on_error: bool,
     /// Whether the end is told, for system tests.
     systest_events: bool,
 }
@@ -145,6 +147,7 @@ impl Settings {
             start: start(options)?,
             max_messages: limit.and_then(|limit| u64::try_from(limit).ok()),
             timeout: timeout.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis),
+            skip_on_error: options.has("skip-message-on-error"),
             systest_events: options.has("enable-systest-events"),
         })
     }
@@ -243,8 +246,12 @@ async fn consume(settings: &Settings, formatter: &Formatter, count: &mut u64) ->
         if let Some(record) = pending.pop_front() {
             last_record = Instant::now();
             *count += 1;
-            if let Err(error) = formatter.write(&record, &mut out) {
-                break Err(error);
+            match formatter.write(&record, &mut out) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::InvalidData && settings.skip_on_error => {
+                    errln!("ERROR Error processing message, skipping this message: {error}");
+                }
+                Err(error) => break Err(error),
             }
             continue;
         }
@@ -270,8 +277,12 @@ async fn consume(settings: &Settings, formatter: &Formatter, count: &mut u64) ->
     forget_unshown(&mut consumer, &pending);
     let result = result.and_then(|()| out.flush());
     consumer.close().await?;
-    if result.is_err() {
-        errln!("Unable to write to standard out, closing consumer.");
+    match result {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            return failed(format!("ERROR Unknown error when running consumer: {error}"));
+        }
+        Err(_) => errln!("Unable to write to standard out, closing consumer."),
     }
     stop.outcome()
 }

@@ -1,6 +1,6 @@
 //! Records as text.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use ottla_clients::consumer::ConsumerRecord;
 use ottla_common::config::java_double;
@@ -17,6 +17,18 @@ enum Deserializer {
     Short,
     Float,
     Double,
+}
+
+impl Deserializer {
+    /// How many bytes it reads; `None` when it takes them as they are.
+    fn size(self) -> Option<usize> {
+        match self {
+            Self::Bytes => None,
+            Self::Short => Some(2),
+            Self::Integer | Self::Float => Some(4),
+            Self::Long | Self::Double => Some(8),
+        }
+    }
 }
 
 /// Writes records as Kafka's `DefaultMessageFormatter` does.
@@ -75,8 +87,8 @@ impl Formatter {
         })
     }
 
-    /// Writes one record.
-    pub(crate) fn write(&self, record: &ConsumerRecord, out: &mut impl Write) -> std::io::Result<()> {
+    /// Writes one record. One that its deserializers do not read is `InvalidData`, and nothing is written.
+    pub(crate) fn write(&self, record: &ConsumerRecord, out: &mut impl Write) -> io::Result<()> {
         if self.silent {
             return Ok(());
         }
@@ -91,44 +103,49 @@ impl Formatter {
             parts.push(format!("Offset:{}", record.offset).into());
         }
         if self.delivery {
-            parts.push("Delivery:NOT_PRESENT".into());
+            let count = record.delivery_count.map_or_else(|| "NOT_PRESENT".to_owned(), |count| count.to_string());
+            parts.push(format!("Delivery:{count}").into());
         }
         if self.epoch {
             // Kafka's own tool does not hand the epoch on.
             parts.push("Epoch:NOT_PRESENT".into());
         }
         if self.headers {
-            parts.push(self.headers_text(record));
+            parts.push(self.headers_text(record)?);
         }
         if self.key {
-            parts.push(self.text(self.key_deserializer, record.key.as_deref()));
+            parts.push(self.text(self.key_deserializer, record.key.as_deref())?);
         }
         if self.value {
-            parts.push(self.text(self.value_deserializer, record.value.as_deref()));
+            parts.push(self.text(self.value_deserializer, record.value.as_deref())?);
         }
         out.write_all(&parts.join(self.key_separator.as_slice()))?;
         // Every part is followed by a separator, the last one by that of lines.
         if parts.is_empty() { Ok(()) } else { out.write_all(&self.line_separator) }
     }
 
-    fn headers_text(&self, record: &ConsumerRecord) -> Vec<u8> {
+    fn headers_text(&self, record: &ConsumerRecord) -> io::Result<Vec<u8>> {
         if record.headers.is_empty() {
-            return "NO_HEADERS".into();
+            return Ok("NO_HEADERS".into());
         }
         let header = |header: &ottla_record::RecordHeader| {
             let mut text = header.key.to_vec();
             text.push(b':');
-            text.extend(self.text(self.headers_deserializer, header.value.as_deref()));
-            text
+            text.extend(self.text(self.headers_deserializer, header.value.as_deref())?);
+            Ok(text)
         };
-        record.headers.iter().map(header).collect::<Vec<_>>().join(self.headers_separator.as_slice())
+        let headers = record.headers.iter().map(header).collect::<io::Result<Vec<Vec<u8>>>>()?;
+        Ok(headers.join(self.headers_separator.as_slice()))
     }
 
-    fn text(&self, deserializer: Deserializer, bytes: Option<&[u8]>) -> Vec<u8> {
-        match bytes {
-            None => self.null_literal.clone(),
-            Some(bytes) => read(deserializer, bytes).map_or_else(|| bytes.to_vec(), String::into_bytes),
-        }
+    fn text(&self, deserializer: Deserializer, bytes: Option<&[u8]>) -> io::Result<Vec<u8>> {
+        let Some(bytes) = bytes else { return Ok(self.null_literal.clone()) };
+        let Some(expected) = deserializer.size() else { return Ok(bytes.to_vec()) };
+        let wrong = || {
+            let text = format!("Size of data received by {deserializer:?}Deserializer is not {expected}");
+            io::Error::new(io::ErrorKind::InvalidData, text)
+        };
+        read(deserializer, bytes).map(String::into_bytes).ok_or_else(wrong)
     }
 }
 
@@ -183,6 +200,7 @@ mod tests {
             key: key.map(Bytes::from_static),
             value: Some(Bytes::from_static(b"v")),
             headers,
+            delivery_count: None,
         };
         let mut out = Vec::new();
         Formatter::new(None, &properties).unwrap().write(&record, &mut out).unwrap();
