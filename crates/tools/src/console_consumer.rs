@@ -1,7 +1,7 @@
 //! `console-consumer`: shows the records of topics, as `kafka-console-consumer.sh` does.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
