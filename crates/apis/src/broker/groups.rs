@@ -31,7 +31,25 @@ pass_on! {
     heartbeat(HeartbeatRequest) -> HeartbeatResponse;
     leave_group(LeaveGroupRequest) -> LeaveGroupResponse;
     list_groups(ListGroupsRequest) -> ListGroupsResponse;
-    delete_groups(DeleteGroupsRequest) -> DeleteGroupsResponse;
+}
+
+/// From this version on clients know that the deletion of a group may fail (KIP-1331).
+const GROUP_DELETION_FAILED_MIN_VERSION: i16 = 3;
+
+/// Puts what older clients do not know into words that they do.
+pub async fn delete_groups(
+    broker: &BrokerContext,
+    call: &Call,
+    request: DeleteGroupsRequest,
+) -> DeleteGroupsResponse {
+    let mut response = broker.groups.delete_groups(call, request).await;
+    for result in &mut response.results {
+        let failed = result.error_code == ErrorCode::GroupDeletionFailed.code();
+        if failed && call.version < GROUP_DELETION_FAILED_MIN_VERSION {
+            result.error_code = ErrorCode::UnknownServerError.code();
+        }
+    }
+    response
 }
 
 /// Adds what the client may do with each group, when it asks.

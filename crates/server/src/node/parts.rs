@@ -21,6 +21,9 @@ use ottla_storage::{LogConfig, LogManagerParams, ProducerStateManagerConfig};
 use super::storage_check::FormattedStorage;
 use crate::config::{self, KafkaConfig};
 use crate::coordinator::GroupCoordinatorConfig;
+use crate::coordinator::group::{
+    IN_MEMORY_PLUGIN_CLASS, InMemoryTopologyDescriptions, TopologyDescriptionPlugin,
+};
 use crate::raft::{Endpoints, RaftConfig, VoterSet};
 
 /// The release whose behaviour is offered.
@@ -172,6 +175,7 @@ pub(crate) fn group_coordinator(config: &KafkaConfig) -> GroupCoordinatorConfig 
         offsets_retention_ms: i64::from(g.offsets_retention_minutes) * 60_000,
         offsets_retention_check_interval_ms: g.offsets_retention_check_interval_ms,
         offset_commit_timeout_ms: g.offsets_commit_timeout_ms,
+        append_linger_ms: config.values().typed::<i32>("group.coordinator.append.linger.ms"),
         consumer: consumer_groups(config),
         share: share_groups(config),
         streams: streams_groups(config),
@@ -255,9 +259,16 @@ fn streams_groups(config: &KafkaConfig) -> StreamsGroupCoordinatorConfig {
         max_warmup_replicas: int("group.streams.max.warmup.replicas"),
         acceptable_recovery_lag: config.values().typed::<i64>("group.streams.acceptable.recovery.lag"),
         rack_aware_assignment_tags: tags.into_iter().map(ByteString::from).collect(),
-        // The plugin is a class, which cannot be loaded here.
-        topology_description_plugin_configured: false,
+        topology_description_plugin_configured: topology_descriptions(config).is_some(),
     }
+}
+
+/// `group.streams.topology.description.plugin.class`: other plugins than Kafka's own are classes, which cannot be
+/// loaded here.
+pub(crate) fn topology_descriptions(config: &KafkaConfig) -> Option<Arc<dyn TopologyDescriptionPlugin>> {
+    let class = config.values().typed::<Option<String>>("group.streams.topology.description.plugin.class")?;
+    (class == IN_MEMORY_PLUGIN_CLASS)
+        .then(|| Arc::new(InMemoryTopologyDescriptions::default()) as Arc<dyn TopologyDescriptionPlugin>)
 }
 
 /// `offsets.topic.compression.codec`, by Kafka's number of the codec.

@@ -8,6 +8,7 @@ use ottla_protocol::messages::delete_groups_response::DeletableGroupResult;
 use ottla_protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
 
 use super::GroupCoordinatorService;
+use super::refusal::Refusal;
 
 impl GroupCoordinatorService {
     /// Deletes groups that have no members, with everything that is known of them.
@@ -16,19 +17,21 @@ impl GroupCoordinatorService {
         for group_id in request.groups_names {
             if !response.results.iter().any(|result| result.group_id == group_id) {
                 let deleted = self.delete_group(&group_id).await;
-                response.results.push(deleted.unwrap_or_else(|error| result(group_id, error)));
+                response.results.push(deleted.unwrap_or_else(|refusal| result(group_id, refusal)));
             }
         }
         response
     }
 
-    async fn delete_group(&self, group_id: &ByteString) -> Result<DeletableGroupResult, ErrorCode> {
+    async fn delete_group(&self, group_id: &ByteString) -> Result<DeletableGroupResult, Refusal> {
         let partition = self.partition_of(group_id)?;
         self.forget_share_state(partition, group_id.clone()).await?;
+        // A group that nothing is kept of, or that is none, is for the last step to judge.
+        self.forget_description(partition, group_id).await?;
         let asked = group_id.clone();
         let mut results =
             self.write(partition, move |_, shard| Ok(shard.delete_groups(&[asked]))).await?;
-        results.pop().ok_or(ErrorCode::UnknownServerError)
+        results.pop().ok_or(ErrorCode::UnknownServerError.into())
     }
 
     /// A share group goes when the share coordinator has forgotten it: nobody could ask it to, afterwards. Should the
@@ -51,6 +54,7 @@ impl GroupCoordinatorService {
     }
 }
 
-fn result(group_id: ByteString, error: ErrorCode) -> DeletableGroupResult {
-    DeletableGroupResult { group_id, error_code: error.code(), ..Default::default() }
+fn result(group_id: ByteString, refusal: Refusal) -> DeletableGroupResult {
+    let Refusal { error, message } = refusal;
+    DeletableGroupResult { group_id, error_code: error.code(), error_message: message, ..Default::default() }
 }

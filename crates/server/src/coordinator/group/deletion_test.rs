@@ -4,7 +4,7 @@ use ottla_protocol::messages::*;
 use super::testing::{Fixture, GROUP, context};
 
 impl Fixture {
-    async fn delete(&self) -> ErrorCode {
+    pub(super) async fn delete(&self) -> ErrorCode {
         let request = DeleteGroupsRequest { groups_names: vec![GROUP.into()], ..Default::default() };
         let response = self.service.delete_groups(request).await;
         assert_eq!((response.results.len(), &response.results[0].group_id[..]), (1, GROUP));

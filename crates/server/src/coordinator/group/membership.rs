@@ -26,10 +26,11 @@ impl GroupCoordinatorService {
             member_id: member_id.clone(),
             ..Default::default()
         };
-        let response = match self.admit_join(&context, request) {
+        let response = match self.admit_join(&context, request).await {
             Ok(request) => {
                 let group_id = request.group_id.clone();
-                let join = move |worker: &mut Worker<GroupCoordinators>, sender| join(worker, &context, &request, sender);
+                let join =
+                    move |worker: &mut Worker<GroupCoordinators>, sender| join(worker, &context, &request, sender);
                 self.park(&group_id, join).await.unwrap_or_else(refused)
             }
             Err(error) => refused(error),
@@ -178,7 +179,7 @@ impl GroupCoordinatorService {
         }
     }
 
-    fn admit_join(
+    async fn admit_join(
         &self,
         context: &RequestContext,
         mut request: JoinGroupRequest,
@@ -194,6 +195,8 @@ impl GroupCoordinatorService {
             // Version 0 had one timeout for both.
             request.rebalance_timeout_ms = request.session_timeout_ms;
         }
+        let partition = self.partition_of(&request.group_id)?;
+        self.forget_description_before_join(partition, &request.group_id).await?;
         Ok(request)
     }
 

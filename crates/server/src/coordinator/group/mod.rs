@@ -20,6 +20,8 @@ mod share_group_offsets;
 mod share_groups;
 mod streams_groups;
 mod topic_creation_errors;
+mod topology_description_requests;
+mod topology_descriptions;
 mod transactions;
 #[cfg(test)]
 mod consumer_groups_test;
@@ -38,6 +40,8 @@ mod streams_groups_test;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
+mod topology_descriptions_test;
+#[cfg(test)]
 mod transactions_test;
 
 pub use internal_topics::StreamsInternalTopics;
@@ -46,3 +50,6 @@ pub use overrides::group_overrides;
 pub use partners::{GroupPartners, LatestOffsets, LocalReplicas, PartitionMetadataClient, TransactionGate};
 pub use protocols::GroupProtocols;
 pub use service::GroupCoordinatorService;
+pub use topology_descriptions::{
+    IN_MEMORY_PLUGIN_CLASS, InMemoryTopologyDescriptions, StoreTopologyDescriptionError, TopologyDescriptionPlugin,
+};

@@ -9,6 +9,7 @@ use ottla_apis::context::BoxFuture;
 use ottla_common::{ErrorCode, TopicPartition};
 use ottla_replica::{FetchIsolation, ReplicaManager, TransactionalWrite, VerificationGuard};
 
+use super::TopologyDescriptionPlugin;
 use crate::coordinator::share_persister::{NoPersister, Persister};
 
 /// The timestamp that stands for the end of a partition.
@@ -38,6 +39,8 @@ pub struct GroupPartners {
     pub partition_metadata: Arc<dyn PartitionMetadataClient>,
     /// The transaction coordinator.
     pub transactions: Arc<dyn TransactionGate>,
+    /// Who keeps descriptions of topologies, if anybody does.
+    pub topology_descriptions: Option<Arc<dyn TopologyDescriptionPlugin>>,
 }
 
 impl GroupPartners {
@@ -47,6 +50,7 @@ impl GroupPartners {
             persister: Arc::new(NoPersister),
             partition_metadata: Arc::new(Nobody),
             transactions: Arc::new(Nobody),
+            topology_descriptions: None,
         }
     }
 }

@@ -1,8 +1,9 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytestring::ByteString;
 use ottla_common::ErrorCode;
 use ottla_common::time::Time;
+use ottla_coordinator::group::streams::TopologyPushBackoff;
 use ottla_coordinator::group::{GroupCoordinatorConfig, GroupCoordinatorShard, GroupError, GroupResult};
 use ottla_record::Compression;
 use tokio::runtime::Handle;
@@ -22,6 +23,8 @@ pub struct GroupCoordinatorService {
     pub(super) config: Arc<GroupCoordinatorConfig>,
     pub(super) time: Arc<dyn Time>,
     pub(super) partners: GroupPartners,
+    /// When members are asked for the description of their topology again.
+    pub(super) push_backoff: Mutex<TopologyPushBackoff>,
     /// Where work goes that no client waits for.
     pub(super) tasks: Handle,
     runtime: Arc<GroupRuntime>,
@@ -31,17 +34,18 @@ impl GroupCoordinatorService {
     /// A coordinator that refuses everything until it is started up. Its tasks run on `tasks`. `compression` is what
     /// `offsets.topic.compression.codec` says.
     pub fn new(
-        config: GroupCoordinatorConfig,
+        mut config: GroupCoordinatorConfig,
         compression: Compression,
         time: Arc<dyn Time>,
         log: Arc<dyn PartitionLog>,
         partners: GroupPartners,
         tasks: Handle,
     ) -> Self {
+        config.streams.topology_description_plugin_configured = partners.topology_descriptions.is_some();
         let config = Arc::new(config);
         let kind = Arc::new(GroupCoordinators::new(Arc::clone(&config), compression));
         let runtime = Arc::new(CoordinatorRuntime::new(kind, Arc::clone(&time), log, tasks.clone()));
-        Self { config, time, partners, tasks, runtime }
+        Self { config, time, partners, push_backoff: Mutex::default(), tasks, runtime }
     }
 
     /// The tasks behind the service: elections and resignations go there.

@@ -1,4 +1,4 @@
-//! Streams groups (KIP-1071): heartbeats, descriptions, and descriptions of topologies (KIP-1331).
+//! Streams groups (KIP-1071): heartbeats and descriptions.
 
 use std::collections::BTreeSet;
 
@@ -6,17 +6,17 @@ use bytestring::ByteString;
 use ottla_apis::support::topic_name;
 use ottla_common::ErrorCode;
 use ottla_common::internal_topics::is_internal;
-use ottla_coordinator::group::streams::{StreamsGroupHeartbeatResult, TopologyDescriptionStatus};
+use ottla_coordinator::group::streams::StreamsGroupHeartbeatResult;
 use ottla_coordinator::group::{GroupCoordinatorShard, RequestContext};
 use ottla_protocol::messages::streams_group_describe_response::DescribedGroup;
 use ottla_protocol::messages::{
     StreamsGroupDescribeRequest, StreamsGroupDescribeResponse, StreamsGroupHeartbeatRequest,
-    StreamsGroupHeartbeatResponse, StreamsGroupTopologyDescriptionUpdateRequest,
-    StreamsGroupTopologyDescriptionUpdateResponse,
+    StreamsGroupHeartbeatResponse,
 };
 
 use super::GroupCoordinatorService;
 use super::refusal::Refusal;
+use super::topology_descriptions::about_description;
 
 /// Of a group's topology, or of the topology whose description is stored: there is none.
 const NO_EPOCH: i32 = -1;
@@ -36,10 +36,18 @@ impl GroupCoordinatorService {
             Ok(partition) => partition,
             Err(error) => return refused(error.into()),
         };
+        let (version, member_epoch, group_id) =
+            (context.api_version, request.member_epoch, request.group_id.clone());
         let decide = move |now_ms: i64, shard: &GroupCoordinatorShard| {
             shard.streams_group_heartbeat(now_ms, &context, &request).map_err(Refusal::from)
         };
-        self.write_or_refuse(partition, decide).await.unwrap_or_else(refused)
+        match self.write_or_refuse(partition, decide).await {
+            Ok(mut result) => {
+                self.maybe_require_description(version, member_epoch, &group_id, &mut result);
+                result
+            }
+            Err(refusal) => refused(refusal),
+        }
     }
 
     /// What there is to know about streams groups.
@@ -47,36 +55,26 @@ impl GroupCoordinatorService {
         &self,
         request: StreamsGroupDescribeRequest,
     ) -> StreamsGroupDescribeResponse {
-        let now_ms = self.time.now_ms();
+        let (now_ms, wants_description) = (self.time.now_ms(), request.include_topology_description);
         let describe = move |shard: &GroupCoordinatorShard, group_id: &ByteString| {
-            shard.streams_group_describe(now_ms, group_id)
+            let mut group = shard.streams_group_describe(now_ms, group_id);
+            let stored_epoch = match wants_description {
+                true => about_description(shard, now_ms, group_id, |streams| {
+                    streams.stored_topology_description(&mut group)
+                }),
+                false => None,
+            };
+            (group, stored_epoch)
         };
-        let mut groups = self.describe_each(request.group_ids, describe, not_described).await;
-        if request.include_topology_description {
-            for group in groups.iter_mut().filter(|group| group.error_code == ErrorCode::None.code()) {
-                group.topology_description_status = TopologyDescriptionStatus::NotStored.value();
+        let described = self.describe_each(request.group_ids, describe, not_described).await;
+        let mut groups = Vec::with_capacity(described.len());
+        for (mut group, stored_epoch) in described {
+            if let Some(stored_epoch) = stored_epoch {
+                self.attach_description(&mut group, stored_epoch).await;
             }
+            groups.push(group);
         }
         StreamsGroupDescribeResponse { groups, ..Default::default() }
-    }
-
-    /// A member says what its topology looks like. As with Kafka as it comes, there is nowhere to keep that: the
-    /// keeping is a plugin's.
-    pub async fn streams_group_topology_description_update(
-        &self,
-        _: StreamsGroupTopologyDescriptionUpdateRequest,
-    ) -> StreamsGroupTopologyDescriptionUpdateResponse {
-        let refusal = if self.runtime().is_active() {
-            let message = "The broker has no plugin that keeps descriptions of topologies.";
-            Refusal::new(ErrorCode::UnsupportedVersion, message)
-        } else {
-            Refusal::from(ErrorCode::CoordinatorNotAvailable)
-        };
-        StreamsGroupTopologyDescriptionUpdateResponse {
-            error_code: refusal.error.code(),
-            error_message: refusal.message,
-            ..Default::default()
-        }
     }
 }
 
@@ -122,6 +120,6 @@ fn refused(refusal: Refusal) -> StreamsGroupHeartbeatResult {
     }
 }
 
-fn not_described(group_id: ByteString, error: ErrorCode) -> DescribedGroup {
-    DescribedGroup { group_id, error_code: error.code(), ..Default::default() }
+fn not_described(group_id: ByteString, error: ErrorCode) -> (DescribedGroup, Option<i32>) {
+    (DescribedGroup { group_id, error_code: error.code(), ..Default::default() }, None)
 }

@@ -21,7 +21,7 @@ fn topology(source: &'static str, changelog: &'static str) -> Topology {
     Topology { epoch: 1, subtopologies: vec![subtopology], ..Default::default() }
 }
 
-fn join_request() -> StreamsGroupHeartbeatRequest {
+pub(super) fn join_request() -> StreamsGroupHeartbeatRequest {
     StreamsGroupHeartbeatRequest {
         group_id: GROUP.into(),
         member_id: "yo".into(),
@@ -36,11 +36,11 @@ fn join_request() -> StreamsGroupHeartbeatRequest {
 }
 
 impl Fixture {
-    async fn streams_beat(&self, request: StreamsGroupHeartbeatRequest) -> StreamsGroupHeartbeatResult {
+    pub(super) async fn streams_beat(&self, request: StreamsGroupHeartbeatRequest) -> StreamsGroupHeartbeatResult {
         self.service.streams_group_heartbeat(context(NEWEST), request).await
     }
 
-    async fn describe_streams(&self, group_ids: &[&str], with_description: bool) -> StreamsGroupDescribeResponse {
+    pub(super) async fn describe_streams(&self, group_ids: &[&str], with_description: bool) -> StreamsGroupDescribeResponse {
         let group_ids = group_ids.iter().map(|group_id| (*group_id).into()).collect();
         let request = StreamsGroupDescribeRequest {
             group_ids,

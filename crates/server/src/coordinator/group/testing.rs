@@ -21,7 +21,10 @@ use ottla_record::Compression;
 use ottla_replica::{TransactionalWrite, VerificationGuard};
 use tokio::runtime::Handle;
 
-use super::{GroupCoordinatorService, GroupPartners, LatestOffsets, PartitionMetadataClient, TransactionGate};
+use super::{
+    GroupCoordinatorService, GroupPartners, LatestOffsets, PartitionMetadataClient, TopologyDescriptionPlugin,
+    TransactionGate,
+};
 use crate::coordinator::runtime::testing::{MemoryPartitions, until};
 use crate::coordinator::share_persister::{Persisted, Persister};
 use crate::coordinator::{GroupCoordinatorConfig, RequestContext};
@@ -231,6 +234,10 @@ fn config() -> GroupCoordinatorConfig {
 impl Fixture {
     /// A coordinator that is not started up.
     pub(super) fn stopped() -> Self {
+        Self::describing(None)
+    }
+
+    fn describing(topology_descriptions: Option<Arc<dyn TopologyDescriptionPlugin>>) -> Self {
         let log = Arc::new(MemoryPartitions::default());
         let partners = Arc::new(TestPartners::default());
         let service = GroupCoordinatorService::new(
@@ -242,6 +249,7 @@ impl Fixture {
                 persister: partners.clone(),
                 partition_metadata: partners.clone(),
                 transactions: partners.clone(),
+                topology_descriptions,
             },
             Handle::current(),
         );
@@ -257,7 +265,13 @@ impl Fixture {
 
     /// A coordinator of everything, in a cluster with the topic `pagos` of two partitions.
     pub(super) async fn started() -> Self {
-        let fixture = Self::leading_nothing();
+        Self::started_describing(None).await
+    }
+
+    /// The same with somebody who keeps descriptions of topologies.
+    pub(super) async fn started_describing(plugin: Option<Arc<dyn TopologyDescriptionPlugin>>) -> Self {
+        let fixture = Self::describing(plugin);
+        fixture.service.runtime().startup(PARTITIONS);
         for partition in 0..PARTITIONS {
             fixture.service.runtime().on_election(partition, 1);
         }
