@@ -3,36 +3,15 @@
 'use strict';
 
 const assert = require('node:assert');
-const { spawn } = require('node:child_process');
-const fs = require('node:fs');
-const net = require('node:net');
-const os = require('node:os');
-const path = require('node:path');
-const readline = require('node:readline');
 const { PARTITIONS, TOPIC, kafka, payment } = require('./cliente.js');
+const { Program, cluster, play, until } = require('./escena.js');
 
-const DEADLINE_MS = 60000;
-const children = [];
+const here = { cwd: __dirname };
 
-async function until(what, ready) {
-  const end = Date.now() + DEADLINE_MS;
-  for (;;) {
-    const result = await ready();
-    if (result) return result;
-    if (Date.now() > end) throw new Error(`not within ${DEADLINE_MS / 1000} s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
-}
-
-/** A program of the shop and the lines it wrote. */
-class Program {
-  constructor(title, command, args, options = {}) {
-    this.title = title;
-    this.lines = [];
-    this.process = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'], ...options });
-    this.ended = new Promise((resolve) => this.process.once('exit', resolve));
-    readline.createInterface({ input: this.process.stdout }).on('line', (line) => this.lines.push(line));
-    children.push(this);
+/** An instance of a service, which tells what it was given and what it saw. */
+class Service extends Program {
+  constructor(name) {
+    super(name, process.execPath, ['servicio.js', name], here);
   }
 
   /** The partitions that this instance was told last. */
@@ -46,18 +25,12 @@ class Program {
     const events = this.lines.filter((line) => line.startsWith('event '));
     return events.map((line) => ({ partition: line.split(' ')[1], order: line.split(' ')[3] }));
   }
-
-  async stop() {
-    this.process.kill('SIGTERM');
-    await this.ended;
-  }
 }
 
-const service = (name) => new Program(name, process.execPath, ['servicio.js', name], { cwd: __dirname });
+const service = (name) => new Service(name);
 
 async function sell(first, count) {
-  const shop = new Program('tienda', process.execPath, ['tienda.js', first, count], { cwd: __dirname });
-  assert.strictEqual(await shop.ended, 0, 'the shop could not send');
+  await new Program('tienda', process.execPath, ['tienda.js', first, count], here).success();
 }
 
 const orders = (count) => Array.from({ length: count }, (_, number) => payment(number).order).sort();
@@ -69,41 +42,8 @@ async function allSeen(count, ...programs) {
   assert.deepStrictEqual(seen(...programs), orders(count), `${names} saw other payments`);
 }
 
-async function cluster() {
-  if (process.env.BOOTSTRAP) return;
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'pagos-'));
-  const binary = process.env.OTTLA ?? path.join(__dirname, '../../target/release/ottla');
-  const port = () =>
-    new Promise((resolve) => {
-      const probe = net.createServer().listen(0, '127.0.0.1', () => {
-        const free = probe.address().port;
-        probe.close(() => resolve(free));
-      });
-    });
-  const [client, controller] = [await port(), await port()];
-  const config = path.join(folder, 'server.properties');
-  const lines = [
-    'process.roles=broker,controller',
-    'node.id=1',
-    `listeners=PLAINTEXT://127.0.0.1:${client},CONTROLLER://127.0.0.1:${controller}`,
-    'controller.listener.names=CONTROLLER',
-    `controller.quorum.voters=1@127.0.0.1:${controller}`,
-    `log.dirs=${path.join(folder, 'data')}`,
-    'offsets.topic.replication.factor=1',
-    'group.initial.rebalance.delay.ms=0',
-  ];
-  fs.writeFileSync(config, lines.map((line) => `${line}\n`).join(''));
-  const id = 'cGFnb3MtcGFnb3MtcGFnbw';
-  const format = new Program('format', binary, ['storage', 'format', '-t', id, '-c', config], { cwd: folder });
-  assert.strictEqual(await format.ended, 0, format.lines.join('\n'));
-  const server = new Program('ottla server', binary, ['server', config], { cwd: folder });
-  await until('the server to start', () => server.lines.some((line) => line.includes('Kafka Server started')));
-  process.env.BOOTSTRAP = `127.0.0.1:${client}`;
-  process.once('exit', () => fs.rmSync(folder, { recursive: true, force: true }));
-}
-
 async function story() {
-  await cluster();
+  await cluster('pagos');
   const admin = kafka('admin').admin();
   await admin.connect();
   await admin.createTopics({ topics: [{ topic: TOPIC, numPartitions: PARTITIONS }] });
@@ -142,14 +82,4 @@ async function story() {
   console.log('ok one instance stopped and the other took its partitions');
 }
 
-story()
-  .then(() => 0)
-  .catch((error) => {
-    console.error(`not ok ${error.stack}`);
-    return 1;
-  })
-  .then(async (status) => {
-    for (const child of children.reverse()) child.process.kill('SIGKILL');
-    await Promise.all(children.map((child) => child.ended));
-    process.exit(status);
-  });
+play(story);
