@@ -27,4 +27,4 @@ pub use config::{ClientConfig, CommonSettings};
 pub use connection::{BrokerConnection, PendingAnswer};
 pub use error::ClientError;
 pub use metadata::{Metadata, Node, PartitionMetadata, TopicMetadata};
-pub use network_client::NetworkClient;
+pub use network_client::{CoordinatorType, NetworkClient};

@@ -22,6 +22,25 @@ pub struct NetworkClient {
     state: Mutex<State>,
 }
 
+/// What a coordinator is looked up by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i8)]
+pub enum CoordinatorType {
+    /// The id of a group of any type.
+    Group = 0,
+    /// A transactional id.
+    Transaction = 1,
+}
+
+impl CoordinatorType {
+    const fn noun(self) -> &'static str {
+        match self {
+            Self::Group => "group",
+            Self::Transaction => "transactional id",
+        }
+    }
+}
+
 type Slot = Arc<tokio::sync::Mutex<Option<Arc<BrokerConnection>>>>;
 
 #[derive(Debug, Default)]
@@ -229,16 +248,17 @@ impl NetworkClient {
         }
     }
 
-    /// The broker that coordinates a group.
-    pub async fn find_coordinator(&self, group: &str) -> Result<i32, ClientError> {
+    /// The broker that coordinates a group or a transactional id.
+    pub async fn find_coordinator(&self, kind: CoordinatorType, key: &str) -> Result<i32, ClientError> {
         const BATCHED: i16 = 4;
-        let what = format!("coordinator of group {group}");
+        let what = format!("coordinator of {} {key}", kind.noun());
         let connection = self.any().await?;
         let version = connection.version::<FindCoordinatorRequest>()?;
         let batched = version >= BATCHED;
         let request = FindCoordinatorRequest {
-            key: if batched { ByteString::new() } else { group.into() },
-            coordinator_keys: if batched { vec![group.into()] } else { vec![] },
+            key: if batched { ByteString::new() } else { key.into() },
+            key_type: kind as i8,
+            coordinator_keys: if batched { vec![key.into()] } else { vec![] },
             ..FindCoordinatorRequest::default()
         };
         let response = connection.send_version(&request, version, self.settings.request_timeout).await?;
@@ -246,7 +266,7 @@ impl NetworkClient {
             ClientError::check(&what, response.error_code, response.error_message.as_deref())?;
             return Ok(response.node_id);
         }
-        let found = response.coordinators.into_iter().next();
+        let found = response.coordinators.into_iter().find(|c| *c.key == *key);
         let found = found.ok_or_else(|| ClientError::api(&what, ErrorCode::CoordinatorNotAvailable, None))?;
         ClientError::check(&what, found.error_code, found.error_message.as_deref())?;
         Ok(found.node_id)

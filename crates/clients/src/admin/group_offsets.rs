@@ -15,7 +15,7 @@ use ottla_protocol::messages::{OffsetCommitRequest, OffsetDeleteRequest, OffsetF
 use super::groups::missing;
 use super::{Admin, OffsetAndMetadata, Outcomes};
 use crate::partitions::{by_topic, tp};
-use crate::{ClientError, NetworkClient};
+use crate::{ClientError, CoordinatorType, NetworkClient};
 
 impl Admin {
     /// The committed offsets of a group: of these partitions, or all there are.
@@ -26,7 +26,7 @@ impl Admin {
     ) -> Result<BTreeMap<TopicPartition, OffsetAndMetadata>, ClientError> {
         self.client
             .retrying("OffsetFetch", || async {
-                let coordinator = self.client.find_coordinator(group).await?;
+                let coordinator = self.client.find_coordinator(CoordinatorType::Group, group).await?;
                 fetch_offsets(&self.client, coordinator, group, partitions, false).await
             })
             .await
@@ -51,7 +51,7 @@ impl Admin {
             .collect();
         self.client
             .retrying("OffsetCommit", || async {
-                let coordinator = self.client.find_coordinator(group).await?;
+                let coordinator = self.client.find_coordinator(CoordinatorType::Group, group).await?;
                 let connection = self.client.node(coordinator).await?;
                 let version = connection.version_up_to::<OffsetCommitRequest>(NAMES_IN_COMMIT)?;
                 let request = OffsetCommitRequest {

@@ -11,9 +11,9 @@ use ottla_protocol::messages::{
 };
 use ottla_protocol::{ApiKey, Request};
 
-use super::{Admin, CoordinatorType, Outcomes};
+use super::{Admin, Outcomes};
 use crate::partitions::tp;
-use crate::{ClientError, group_protocol};
+use crate::{ClientError, CoordinatorType, group_protocol};
 
 /// Which groups are wanted. An empty list does not choose.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -170,7 +170,7 @@ impl Admin {
     }
 
     async fn describe_consumer_group(&self, group: &str) -> Result<GroupDescription, ClientError> {
-        let coordinator = self.client.find_coordinator(group).await?;
+        let coordinator = self.client.find_coordinator(CoordinatorType::Group, group).await?;
         let request = ConsumerGroupDescribeRequest {
             group_ids: vec![group.into()],
             ..ConsumerGroupDescribeRequest::default()
@@ -192,7 +192,7 @@ impl Admin {
     }
 
     async fn describe_classic_group(&self, group: &str) -> Result<GroupDescription, ClientError> {
-        let coordinator = self.client.find_coordinator(group).await?;
+        let coordinator = self.client.find_coordinator(CoordinatorType::Group, group).await?;
         let request =
             DescribeGroupsRequest { groups: vec![group.into()], ..DescribeGroupsRequest::default() };
         let response = self.client.send_to(coordinator, &request).await?;

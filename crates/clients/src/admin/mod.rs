@@ -29,7 +29,6 @@ pub use configs::{
     AlterConfigOp, AlterOperation, ConfigEntry, ConfigResource, ConfigSource, ConfigSynonym, ConfigType,
     ResourceType,
 };
-pub use coordinators::CoordinatorType;
 pub use groups::{GroupDescription, GroupFilter, GroupListing, MemberDescription};
 pub use logs::{LogDirDescription, ReplicaInfo};
 pub use offsets::{ListedOffset, OffsetAndMetadata, OffsetSpec};

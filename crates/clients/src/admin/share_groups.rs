@@ -18,9 +18,9 @@ use ottla_protocol::messages::{
 };
 
 use super::groups::missing;
-use super::{Admin, CoordinatorType, Outcomes};
-use crate::ClientError;
+use super::{Admin, Outcomes};
 use crate::partitions::{by_topic, tp};
+use crate::{ClientError, CoordinatorType};
 
 /// A share group with its members.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use ottla_protocol::messages::streams_group_describe_response::{
 };
 
 use super::groups::missing;
-use super::{Admin, CoordinatorType, Outcomes};
-use crate::ClientError;
+use super::{Admin, Outcomes};
+use crate::{ClientError, CoordinatorType};
 
 /// A streams group with its members.
 #[derive(Debug, Clone, PartialEq)]

@@ -12,9 +12,9 @@ use ottla_protocol::messages::{
     WriteTxnMarkersRequest, WriteTxnMarkersResponse,
 };
 
-use super::{Admin, CoordinatorType, Outcomes};
-use crate::ClientError;
+use super::{Admin, Outcomes};
 use crate::partitions::tp;
+use crate::{ClientError, CoordinatorType};
 
 /// Which transactions are wanted. What is left at its default does not choose.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -10,10 +10,10 @@ use tokio::time::{Instant, sleep};
 
 use super::KafkaConsumer;
 use super::membership::Health;
-use crate::ClientError;
 use crate::admin::OffsetAndMetadata;
 use crate::admin::group_offsets::{NAMES_IN_COMMIT, fetch_offsets};
 use crate::partitions::by_topic;
+use crate::{ClientError, CoordinatorType};
 
 impl KafkaConsumer {
     /// Commits the position of every partition.
@@ -92,7 +92,7 @@ impl KafkaConsumer {
         let group = &request.group_id;
         self.client
             .retrying("OffsetCommit", || async {
-                let coordinator = self.client.find_coordinator(group).await?;
+                let coordinator = self.client.find_coordinator(CoordinatorType::Group, group).await?;
                 let connection = self.client.node(coordinator).await?;
                 let version = connection.version_up_to::<OffsetCommitRequest>(NAMES_IN_COMMIT)?;
                 let patience = self.client.settings().request_timeout;
@@ -116,7 +116,7 @@ impl KafkaConsumer {
         let Some(group) = &self.settings.group_id else { return Ok(BTreeMap::new()) };
         self.client
             .retrying("OffsetFetch", || async {
-                let coordinator = self.client.find_coordinator(group).await?;
+                let coordinator = self.client.find_coordinator(CoordinatorType::Group, group).await?;
                 // Offsets of open transactions are waited for (KIP-447).
                 fetch_offsets(&self.client, coordinator, group, Some(partitions), true).await
             })

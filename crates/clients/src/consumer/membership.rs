@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 
 use super::assignor::{Assignor, Member};
 use super::settings::ConsumerSettings;
-use crate::{ClientError, NetworkClient, group_protocol};
+use crate::{ClientError, CoordinatorType, NetworkClient, group_protocol};
 
 /// What `protocol_type` consumers have.
 const PROTOCOL_TYPE: &str = "consumer";
@@ -149,7 +149,7 @@ impl Joining {
     }
 
     async fn attempt(&mut self) -> Result<Joined, Setback> {
-        let coordinator = self.client.find_coordinator(&self.group).await?;
+        let coordinator = self.client.find_coordinator(CoordinatorType::Group, &self.group).await?;
         let response = self.join(coordinator).await?;
         if ErrorCode::from_code(response.error_code) == ErrorCode::MemberIdRequired {
             // KIP-394: the coordinator gives the id first, so that lost answers leave no ghosts.
@@ -330,7 +330,8 @@ impl Heartbeat {
                 ErrorCode::RebalanceInProgress => return self.pulse.set(Health::Rejoin),
                 ErrorCode::FencedInstanceId => return self.pulse.set(Health::Fenced),
                 ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable => {
-                    if let Ok(coordinator) = self.client.find_coordinator(&self.request.group_id).await {
+                    let (kind, group) = (CoordinatorType::Group, &self.request.group_id);
+                    if let Ok(coordinator) = self.client.find_coordinator(kind, group).await {
                         self.coordinator = coordinator;
                     }
                 }

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::membership::{Health, Joining, count_partitions, leave};
 use super::settings::GroupProtocol;
 use super::{KafkaConsumer, Subscription};
-use crate::ClientError;
+use crate::{ClientError, CoordinatorType};
 
 /// How often metadata is asked for while a topic is missing.
 pub(super) const MISSING_TOPIC_INTERVAL: Duration = Duration::from_millis(500);
@@ -207,7 +207,7 @@ impl KafkaConsumer {
             return;
         }
         let left = async {
-            let coordinator = self.client.find_coordinator(&group).await?;
+            let coordinator = self.client.find_coordinator(CoordinatorType::Group, &group).await?;
             leave(&self.client, coordinator, &group, &membership.member_id).await
         };
         if let Err(error) = left.await {

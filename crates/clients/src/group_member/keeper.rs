@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::requests::exchange;
 use super::state::{Beat, BeatAnswer, NextBeat};
 use super::{Assignment, GroupIdentity, GroupMember, MemberSettings, TopicSubscription, random_uuid};
-use crate::{ClientError, NetworkClient};
+use crate::{ClientError, CoordinatorType, NetworkClient};
 
 /// A member that does not get away in this time just goes.
 const FAREWELL_PATIENCE: Duration = Duration::from_secs(5);
@@ -161,7 +161,8 @@ impl Shared {
         let node = match *coordinator {
             Some(node) => node,
             None => {
-                let node = self.client.find_coordinator(&self.group.group_id).await?;
+                let group = &self.group.group_id;
+                let node = self.client.find_coordinator(CoordinatorType::Group, group).await?;
                 *coordinator = Some(node);
                 node
             }

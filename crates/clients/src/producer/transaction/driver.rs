@@ -9,9 +9,8 @@ use super::Transactions;
 use super::answers::{Answer, Reaction};
 use super::requests::{exchange, features};
 use super::step::Step;
-use crate::admin::{Admin, CoordinatorType};
 use crate::producer::sender::Sender;
-use crate::{BrokerConnection, ClientError};
+use crate::{BrokerConnection, ClientError, CoordinatorType};
 
 /// Who coordinates, as far as it is known.
 #[derive(Debug, Default)]
@@ -99,7 +98,8 @@ impl Sender {
                 match known.map(|(_, node)| *node) {
                     Some(node) => node,
                     None => {
-                        let node = self.client.find_coordinator(&group.group_id).await?;
+                        let kind = CoordinatorType::Group;
+                        let node = self.client.find_coordinator(kind, &group.group_id).await?;
                         coordinators.group = Some((group.group_id.clone(), node));
                         node
                     }
@@ -108,9 +108,8 @@ impl Sender {
             _ => match coordinators.transaction {
                 Some(node) => node,
                 None => {
-                    let admin = Admin::with_client(Arc::clone(&self.client));
                     let kind = CoordinatorType::Transaction;
-                    let node = admin.find_coordinator(kind, &transactions.id).await?;
+                    let node = self.client.find_coordinator(kind, &transactions.id).await?;
                     coordinators.transaction = Some(node);
                     node
                 }
