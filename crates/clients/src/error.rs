@@ -165,6 +165,12 @@ impl ClientError {
         Self::Build { partition: partition.to_string(), reason: error.to_string() }
     }
 
+    /// A sentence for a code that comes without one. Those that Kafka's tools print and scripts look for are
+    /// Kafka's own.
+    pub fn explain(code: ErrorCode) -> &'static str {
+        explain(code)
+    }
+
     /// The broker's error code, when it answered with one.
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
@@ -191,8 +197,6 @@ impl ClientError {
     }
 }
 
-/// A sentence for the codes that brokers often send without one. Those that Kafka's tools print and
-/// scripts look for are Kafka's own.
 fn explain(code: ErrorCode) -> &'static str {
     match code {
         ErrorCode::UnknownTopicOrPartition => "This server does not host this topic-partition.",
@@ -210,6 +214,7 @@ fn explain(code: ErrorCode) -> &'static str {
         ErrorCode::NotCoordinator => "This is not the correct coordinator.",
         ErrorCode::NotController => "This is not the correct controller for this cluster.",
         ErrorCode::NonEmptyGroup => "The group is not empty.",
+        ErrorCode::InvalidGroupId => "The group id is invalid.",
         ErrorCode::GroupIdNotFound => "The group id does not exist.",
         ErrorCode::GroupSubscribedToTopic => {
             "Deleting offsets of a topic is forbidden while the consumer group is actively subscribed to it."
@@ -226,12 +231,13 @@ fn explain(code: ErrorCode) -> &'static str {
             "The request attempted to perform an operation on an invalid topic."
         }
         ErrorCode::TopicAuthorizationFailed => "not allowed on this topic",
-        ErrorCode::GroupAuthorizationFailed => "not allowed on this group",
+        ErrorCode::GroupAuthorizationFailed => "Group authorization failed.",
         ErrorCode::ClusterAuthorizationFailed => "not allowed on this cluster",
         ErrorCode::UnsupportedVersion => "The version of API is not supported.",
         ErrorCode::InvalidProducerEpoch | ErrorCode::ProducerFenced => "a newer producer has taken over",
         ErrorCode::TransactionAbortable => "the transaction cannot be committed any more",
         ErrorCode::InvalidTxnState => "the coordinator's transaction is in another state",
+        ErrorCode::TransactionalIdNotFound => "The transactionalId could not be found.",
         ErrorCode::InvalidTransactionTimeout => {
             "transaction.timeout.ms is above the brokers' transaction.max.timeout.ms"
         }

@@ -42,13 +42,14 @@ pub(crate) fn refusal_of_future(error: ClientError) -> ToolError {
 
 /// Kafka's own sentence about a group that was refused as a whole; `None` for other codes.
 pub(crate) fn group_sentence(code: ErrorCode) -> Option<&'static str> {
-    Some(match code {
-        ErrorCode::InvalidGroupId => "The group id is invalid.",
-        ErrorCode::GroupIdNotFound => "The group id does not exist.",
-        ErrorCode::GroupAuthorizationFailed => "Group authorization failed.",
-        ErrorCode::NonEmptyGroup => "The group is not empty.",
-        _ => return None,
-    })
+    let is_about_the_group = matches!(
+        code,
+        ErrorCode::InvalidGroupId
+            | ErrorCode::GroupIdNotFound
+            | ErrorCode::GroupAuthorizationFailed
+            | ErrorCode::NonEmptyGroup
+    );
+    is_about_the_group.then(|| ClientError::explain(code))
 }
 
 /// `'a', 'b'`.
