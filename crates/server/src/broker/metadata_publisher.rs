@@ -5,22 +5,23 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 use ottla_apis::support::metadata_cache::MetadataCache;
-use ottla_common::internal_topics::GROUP_METADATA_TOPIC;
 use ottla_common::time::Time;
 use ottla_common::{TopicPartition, Uuid};
 use ottla_metadata::delta::LocalReplicaChanges;
+use ottla_metadata::feature::Feature;
 use ottla_metadata::{
     ApiMessageAndVersion, ConfigResourceType, ImageWriterOptions, LoadError, MetadataDelta, MetadataImage,
     MetadataLoader, MetadataProvenance, MetadataUpdate, PartitionInfo, SnapshotPolicy, image,
 };
+use ottla_replica::share::SharePartitionManager;
 use ottla_replica::{LocalPartition, LogConfigSource, ReplicaManager};
 use ottla_storage::{LogError, UnifiedLog};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info};
 
+use super::coordinators::Coordinators;
 use super::live_config::LiveConfig;
 use super::log_tasks::LogWatch;
-use crate::coordinator::GroupCoordinatorService;
 use crate::raft::{CommittedBatch, LeaderAndEpoch, OffsetAndEpoch, RaftClient, RaftListener, SnapshotReader};
 
 /// News of the metadata log, on their way from the raft thread to the publisher's task.
@@ -121,8 +122,10 @@ pub struct PublisherParts {
     pub config: Arc<LiveConfig>,
     /// The partitions.
     pub replicas: Arc<ReplicaManager>,
-    /// The groups.
-    pub groups: Arc<GroupCoordinatorService>,
+    /// The coordinators.
+    pub coordinators: Coordinators,
+    /// Share groups' records in flight.
+    pub share: Arc<SharePartitionManager>,
     /// Where snapshots go.
     pub raft: RaftClient,
     /// When snapshots are due.
@@ -145,13 +148,12 @@ pub struct MetadataPublisher {
 }
 
 impl MetadataPublisher {
-    /// A publisher, the raft thread's way to it, and how far it has come.
-    pub fn new(parts: PublisherParts) -> (Self, PublisherListener, watch::Receiver<i64>) {
+    /// A publisher, and the raft thread's way to it. `applied` is told how far it has come.
+    pub fn new(parts: PublisherParts, applied: watch::Sender<i64>) -> (Self, PublisherListener) {
         let (sender, news) = mpsc::unbounded_channel();
-        let (applied, applied_offset) = watch::channel(-1);
         let listener = PublisherListener { news: sender, applied: applied.clone(), withheld: Vec::new() };
         let publisher = Self { parts, loader: MetadataLoader::default(), news, applied, started: false };
-        (publisher, listener, applied_offset)
+        (publisher, listener)
     }
 
     /// Runs until the raft client is gone, or until the log cannot be followed.
@@ -191,14 +193,20 @@ impl MetadataPublisher {
         self.parts.config.update(image.clone());
         self.cordon_log_dirs();
         let changes = update.delta.local_changes(self.parts.node_id);
-        self.learn_group_partitions(&image);
+        self.parts.coordinators.learn_partitions(&image);
         self.delete_partitions(&changes).await?;
         self.apply_partitions(&changes).await?;
+        self.let_go_of_share_partitions(&changes);
         if !is_first(&update.delta) {
             self.update_topic_configs(&update.delta);
         }
         let topology_changed = update.delta.changes_topology();
         self.parts.cache.publish(image.clone(), self.parts.raft.kraft_version(), topology_changed);
+        // Coordinators look at the cluster as soon as they begin: a partition that is not there yet has no leader to
+        // whom a transaction's end could be told.
+        self.parts.coordinators.on_metadata(&image, &update.delta).await;
+        self.parts.coordinators.on_applied(&changes);
+        self.tell_share_groups(&image, &update.delta);
         self.forget_deleted_topics(&update.delta).await;
         self.maybe_write_snapshot(&update);
         self.applied.send_replace(image.offset());
@@ -220,14 +228,6 @@ impl MetadataPublisher {
         self.parts.replicas.logs().load_logs(&settings, &stray)
     }
 
-    /// A group's partition follows from how many there are, which the topic itself says best: the key
-    /// may have been changed since it was made.
-    fn learn_group_partitions(&self, image: &MetadataImage) {
-        if let Some(topic) = image.topics.topic_by_name(GROUP_METADATA_TOPIC) {
-            self.parts.groups.runtime().startup(topic.partitions.size() as i32);
-        }
-    }
-
     async fn delete_partitions(&self, changes: &LocalReplicaChanges) -> Result<(), PublishError> {
         let deletes: Vec<TopicPartition> = changes.deletes.keys().cloned().collect();
         if deletes.is_empty() {
@@ -236,11 +236,7 @@ impl MetadataPublisher {
         let replicas = self.parts.replicas.clone();
         let deleted = tokio::task::spawn_blocking(move || replicas.delete_all(&deletes));
         deleted.await.map_err(|_| PublishError::Apply)?;
-        for tp in changes.deletes.keys() {
-            if &*tp.topic == GROUP_METADATA_TOPIC {
-                self.parts.groups.runtime().on_resignation(tp.partition, None);
-            }
-        }
+        self.parts.coordinators.on_deleted(changes.deletes.keys());
         Ok(())
     }
 
@@ -257,17 +253,39 @@ impl MetadataPublisher {
             let applied = tokio::task::spawn_blocking(move || replicas.apply_all(&locals));
             applied.await.map_err(|_| PublishError::Apply)?;
         }
-        for (tp, PartitionInfo { partition, .. }) in all() {
-            if &*tp.topic != GROUP_METADATA_TOPIC {
-                continue;
-            }
-            if !changes.leaders.contains_key(tp) {
-                self.parts.groups.runtime().on_resignation(tp.partition, Some(partition.leader_epoch));
-            } else if changes.elected_leaders.contains_key(tp) {
-                self.parts.groups.runtime().on_election(tp.partition, partition.leader_epoch);
+        Ok(())
+    }
+
+    /// Where this broker does not lead any more, records in flight are another's. After the partitions know it, so
+    /// that nothing new begins.
+    fn let_go_of_share_partitions(&self, changes: &LocalReplicaChanges) {
+        let deleted = changes.deletes.iter().map(|(tp, topic_id)| (*topic_id, tp.partition));
+        let followed = changes.followers.iter().map(|(tp, info)| (info.topic_id, tp.partition));
+        let lost: Vec<(Uuid, i32)> = deleted.chain(followed).collect();
+        if !lost.is_empty() {
+            self.parts.share.on_partitions_lost(&lost);
+        }
+    }
+
+    fn tell_share_groups(&self, image: &MetadataImage, delta: &MetadataDelta) {
+        let share = &self.parts.share;
+        for topic_id in delta.topics.deleted.keys() {
+            share.on_topic_deleted(*topic_id);
+        }
+        let mut brokers_changed = delta.changed_features.contains(Feature::ShareVersion.name());
+        for resource in &delta.changed_configs {
+            match resource.resource_type {
+                ConfigResourceType::Group => share.on_group_config_changed(&resource.name),
+                ConfigResourceType::Broker => brokers_changed = true,
+                _ => {}
             }
         }
-        Ok(())
+        if brokers_changed {
+            share.on_broker_config_changed();
+        }
+        if delta.base().features.level(Feature::ShareVersion) > 0 && image.features.level(Feature::ShareVersion) == 0 {
+            share.remove_all();
+        }
     }
 
     fn update_topic_configs(&self, delta: &MetadataDelta) {
@@ -294,7 +312,7 @@ impl MetadataPublisher {
         let deleted: Vec<(ByteString, Uuid)> =
             delta.topics.deleted.values().map(|topic| (ByteString::from(&*topic.name), topic.id)).collect();
         if !deleted.is_empty() {
-            self.parts.groups.on_topics_deleted(&deleted).await;
+            self.parts.coordinators.on_topics_deleted(&deleted).await;
         }
     }
 

@@ -13,6 +13,7 @@ pub mod log_tasks;
 pub mod metadata_publisher;
 pub mod producer_ids;
 pub mod request_handler;
+pub mod share_configs;
 pub mod share_persister;
 pub mod transaction_verifier;
 pub mod transactions;

@@ -17,14 +17,15 @@ use ottla_protocol::messages::BrokerRegistrationRequest;
 use ottla_protocol::messages::broker_registration_request::{Feature, Listener};
 use ottla_replica::ReplicaManager;
 use ottla_storage::LogManager;
-use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tracing::error;
 
+use super::coordinators::{CoordinatorNode, CoordinatorParts};
 use super::storage_check::FormattedStorage;
 use super::{StartError, controller_node, parts};
 use crate::broker::controller_requests::ControllerRequests;
+use crate::broker::coordinators::Coordinators;
 use crate::broker::directories::LogDirectories;
 use crate::broker::groups::GroupRequests;
 use crate::broker::lifecycle::{BrokerLifecycle, LifecycleOptions};
@@ -33,13 +34,16 @@ use crate::broker::log_tasks::{LogTasks, LogWatch};
 use crate::broker::metadata_publisher::{MetadataPublisher, PublisherParts};
 use crate::broker::producer_ids::BlockProducerIds;
 use crate::broker::request_handler::BrokerRequestHandler;
+use crate::broker::transactions::TransactionRequests;
 use crate::config::KafkaConfig;
 use crate::controller::QuorumControllerHandle;
-use crate::coordinator::{GroupCoordinatorService, ReplicaLog};
+use crate::coordinator::group::{GroupProtocols, StreamsInternalTopics};
 use crate::raft::RaftClient;
 
 /// Between two evictions a fetch session must have been idle this long.
 const FETCH_SESSION_EVICTION_MS: i64 = 120_000;
+/// Before the metadata log was read.
+const NOTHING_APPLIED: i64 = -1;
 /// How long a controller may take to let the broker go.
 const CONTROLLED_SHUTDOWN_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -60,7 +64,7 @@ pub(super) struct BrokerOptions {
 #[derive(Debug)]
 pub(super) struct BrokerNode {
     lifecycle: BrokerLifecycle,
-    groups: Arc<GroupCoordinatorService>,
+    coordinators: Coordinators,
     controlled_shutdown: bool,
     publisher: JoinHandle<()>,
     log_tasks: LogTasks,
@@ -76,14 +80,6 @@ impl BrokerNode {
         let BrokerOptions { config, time, logs, raft, controller, addresses, .. } = &options;
         let live = Arc::new(LiveConfig::new(config.clone()));
         let replicas = Arc::new(ReplicaManager::new(config.node_id, logs.clone(), live.clone()));
-        let groups = Arc::new(GroupCoordinatorService::new(
-            parts::group_coordinator(config),
-            parts::offsets_compression(config),
-            time.clone(),
-            Arc::new(ReplicaLog::new(replicas.clone())),
-            Handle::current(),
-        ));
-        groups.runtime().startup(config.settings.group_coordinator.offsets_topic_num_partitions);
         let cache = Arc::new(MetadataCache::default());
         let m = &config.settings.metadata_log;
         let policy = SnapshotPolicy::new(
@@ -92,17 +88,47 @@ impl BrokerNode {
             time.now_ms(),
         );
         let log_watch = LogWatch::default();
-        let (publisher, listener, applied_offset) = MetadataPublisher::new(PublisherParts {
+        let (applied, applied_offset) = watch::channel(NOTHING_APPLIED);
+        let requests = Arc::new(ControllerRequests {
+            controller: controller.clone(),
+            raft: raft.clone(),
+            applied_offset: applied_offset.clone(),
+            config: live.clone(),
+        });
+        let auto_topics = Arc::new(AutoTopicCreationManager::new(
+            requests.clone(),
+            parts::auto_topics(config),
+            config.settings.server.request_timeout_ms,
+        ));
+        let producer_ids =
+            Arc::new(BlockProducerIds::new(controller.clone(), config.node_id, options.broker_epoch.clone()));
+        let coordinators = CoordinatorParts {
+            config,
+            live: live.clone(),
+            time: time.clone(),
+            cache: cache.clone(),
+            replicas: replicas.clone(),
+            requests: requests.clone(),
+            auto_topics: auto_topics.clone(),
+            producer_ids: producer_ids.clone(),
+        }
+        .build();
+        let parts = PublisherParts {
             node_id: config.node_id,
             cache: cache.clone(),
             config: live.clone(),
             replicas: replicas.clone(),
-            groups: groups.clone(),
+            coordinators: coordinators.coordinators.clone(),
+            share: coordinators.share.clone(),
             raft: raft.clone(),
             policy,
             time: time.clone(),
             log_watch: log_watch.clone(),
-        });
+        };
+        let (publisher, listener) = MetadataPublisher::new(parts, applied);
+        let served = Served { live: live.clone(), cache, replicas, requests, auto_topics, producer_ids };
+        let context = Arc::new(served.context(&options, &coordinators));
+        coordinators.attach(&context);
         let hurry = Arc::new(Notify::new());
         let publisher = tokio::spawn(follow(publisher));
         raft.register(Box::new(listener));
@@ -124,15 +150,7 @@ impl BrokerNode {
         .await?;
         lifecycle.wait_until_caught_up().await;
         let log_tasks = LogTasks::start(config, logs, log_watch.clone(), hurry)?;
-        let requests = Arc::new(ControllerRequests {
-            controller: controller.clone(),
-            raft: raft.clone(),
-            applied_offset,
-            config: live.clone(),
-        });
-        let served = Served { live, cache, replicas, groups: groups.clone(), requests };
-        let context = served.context(&options);
-        let handler = Arc::new(BrokerRequestHandler { context: Arc::new(context), logs: log_watch });
+        let handler = Arc::new(BrokerRequestHandler { context, logs: log_watch });
         // As in Kafka: requests are served once the cluster counts on this broker.
         lifecycle.unfence().await;
         let mut bootstrap = Vec::new();
@@ -142,7 +160,8 @@ impl BrokerNode {
                 .extend(addresses.iter().find(|(name, _)| *name == endpoint.listener_name).map(|(_, a)| *a));
         }
         let controlled_shutdown = config.settings.server.controlled_shutdown_enable;
-        Ok(Self { lifecycle, groups, controlled_shutdown, publisher, log_tasks, addresses: bootstrap })
+        let coordinators = coordinators.coordinators;
+        Ok(Self { lifecycle, coordinators, controlled_shutdown, publisher, log_tasks, addresses: bootstrap })
     }
 
     pub(super) fn bootstrap_addresses(&self) -> Vec<SocketAddr> {
@@ -157,7 +176,7 @@ impl BrokerNode {
     }
 
     pub(super) fn stop(self) {
-        self.groups.runtime().shutdown();
+        self.coordinators.shutdown();
         self.publisher.abort();
         self.log_tasks.stop();
     }
@@ -179,14 +198,22 @@ struct Served {
     live: Arc<LiveConfig>,
     cache: Arc<MetadataCache>,
     replicas: Arc<ReplicaManager>,
-    groups: Arc<GroupCoordinatorService>,
     requests: Arc<ControllerRequests>,
+    auto_topics: Arc<AutoTopicCreationManager>,
+    producer_ids: Arc<BlockProducerIds>,
 }
 
 impl Served {
-    fn context(self, options: &BrokerOptions) -> BrokerContext {
-        let BrokerOptions { config, storage, time, controller, broker_epoch, .. } = options;
+    fn context(self, options: &BrokerOptions, node: &CoordinatorNode) -> BrokerContext {
+        let BrokerOptions { config, storage, time, .. } = options;
         let server = &config.settings.server;
+        let Coordinators { groups, transactions, share_states } = &node.coordinators;
+        let protocols = GroupProtocols::new(
+            self.cache.clone(),
+            config.settings.group_coordinator.rebalance_protocols.clone(),
+        );
+        let internal_topics =
+            StreamsInternalTopics::new(self.requests.clone(), time.clone(), server.request_timeout_ms);
         BrokerContext {
             settings: BrokerSettings {
                 node_id: config.node_id,
@@ -199,19 +226,17 @@ impl Served {
             },
             metadata: self.cache,
             replicas: self.replicas,
-            groups: Arc::new(GroupRequests(self.groups)),
-            auto_topics: Arc::new(AutoTopicCreationManager::new(
-                self.requests.clone(),
-                parts::auto_topics(config),
-                server.request_timeout_ms,
-            )),
+            groups: Arc::new(GroupRequests::new(groups.clone(), protocols, internal_topics)),
+            transactions: Arc::new(TransactionRequests {
+                transactions: transactions.clone(),
+                groups: groups.clone(),
+            }),
+            share_coordinator: share_states.clone(),
+            share: node.share.clone(),
+            auto_topics: self.auto_topics,
             controller: self.requests,
             configs: self.live,
-            producer_ids: Arc::new(BlockProducerIds::new(
-                controller.clone(),
-                config.node_id,
-                broker_epoch.clone(),
-            )),
+            producer_ids: self.producer_ids,
             fetch: FetchManager::new(
                 usize::try_from(server.max_incremental_fetch_session_cache_slots).unwrap_or(0),
                 FETCH_SESSION_EVICTION_MS,

@@ -2,6 +2,7 @@
 
 mod broker_node;
 mod controller_listener;
+mod coordinators;
 mod controller_node;
 mod parts;
 mod storage_check;

@@ -112,6 +112,7 @@ pub(crate) fn log_manager(
         recovery_threads_per_data_dir: count(config.settings.log.num_recovery_threads_per_data_dir),
         producer_state: ProducerStateManagerConfig {
             producer_id_expiration_ms: i64::from(p.producer_id_expiration_ms),
+            transaction_verification_enabled: config.values().typed("transaction.partition.verification.enable"),
             max_transaction_timeout_ms: i64::from(p.transaction_max_timeout_ms),
             ..Default::default()
         },

@@ -4,7 +4,7 @@ use bytestring::ByteString;
 
 use crate::group::classic::ClassicGroupState as State;
 use crate::group::{
-    Group, GroupCoordinatorShard, GroupRecord, GroupResult, GroupTimerEvent, GroupTimerKey, GroupType,
+    Group, GroupCoordinatorShard, GroupRecord, GroupResult, GroupTimerEvent, GroupTimerKey,
     OffsetAndMetadata,
 };
 use crate::runtime::TimerChange;
@@ -24,13 +24,24 @@ impl GroupCoordinatorShard {
         let mut records = Vec::new();
         for (group_id, group) in self.groups.iter() {
             let nothing_left = self.cleanup_expired_offsets(now_ms, group_id, group, &mut records);
-            if nothing_left && group.is_empty() && group.group_type() != GroupType::Share {
+            if nothing_left && self.may_expire(group) {
                 records.extend(group.tombstones());
             }
         }
         let mut result = GroupResult { atomic: false, ..GroupResult::with_records(records, ()) };
         result.timers.push(self.schedule_expiration(now_ms));
         result
+    }
+
+    /// Whether nothing keeps a group that has no offsets left. Share groups have none to begin with.
+    fn may_expire(&self, group: &Group) -> bool {
+        match group {
+            Group::Classic(_) | Group::Consumer(_) => group.is_empty(),
+            Group::Share(_) => false,
+            Group::Streams(group) => {
+                group.should_expire(self.config.streams.topology_description_plugin_configured)
+            }
+        }
     }
 
     pub(in crate::group) fn schedule_expiration(

@@ -47,6 +47,7 @@ mod transactions_test;
 pub use internal_topics::StreamsInternalTopics;
 pub use kind::GroupCoordinators;
 pub use overrides::group_overrides;
+pub(crate) use overrides::group_config_value;
 pub use partners::{GroupPartners, LatestOffsets, LocalReplicas, PartitionMetadataClient, TransactionGate};
 pub use protocols::GroupProtocols;
 pub use service::GroupCoordinatorService;

@@ -18,36 +18,37 @@ pub fn group_overrides(set: &ConfigurationImage) -> GroupOverrides {
 
 fn consumer(set: &ConfigurationImage) -> ConsumerGroupOverrides {
     ConsumerGroupOverrides {
-        session_timeout_ms: value(set, "consumer.session.timeout.ms"),
-        heartbeat_interval_ms: value(set, "consumer.heartbeat.interval.ms"),
-        assignment_interval_ms: value(set, "consumer.assignment.interval.ms"),
+        session_timeout_ms: group_config_value(set, "consumer.session.timeout.ms"),
+        heartbeat_interval_ms: group_config_value(set, "consumer.heartbeat.interval.ms"),
+        assignment_interval_ms: group_config_value(set, "consumer.assignment.interval.ms"),
     }
 }
 
 fn share(set: &ConfigurationImage) -> ShareGroupOverrides {
     ShareGroupOverrides {
-        session_timeout_ms: value(set, "share.session.timeout.ms"),
-        heartbeat_interval_ms: value(set, "share.heartbeat.interval.ms"),
-        assignment_interval_ms: value(set, "share.assignment.interval.ms"),
+        session_timeout_ms: group_config_value(set, "share.session.timeout.ms"),
+        heartbeat_interval_ms: group_config_value(set, "share.heartbeat.interval.ms"),
+        assignment_interval_ms: group_config_value(set, "share.assignment.interval.ms"),
     }
 }
 
 fn streams(set: &ConfigurationImage) -> StreamsGroupConfigOverrides {
-    let tags = value::<Vec<String>>(set, "streams.rack.aware.assignment.tags");
+    let tags = group_config_value::<Vec<String>>(set, "streams.rack.aware.assignment.tags");
     StreamsGroupConfigOverrides {
-        session_timeout_ms: value(set, "streams.session.timeout.ms"),
-        heartbeat_interval_ms: value(set, "streams.heartbeat.interval.ms"),
-        num_standby_replicas: value(set, "streams.num.standby.replicas"),
-        initial_rebalance_delay_ms: value(set, "streams.initial.rebalance.delay.ms"),
-        assignment_interval_ms: value(set, "streams.assignment.interval.ms"),
-        task_offset_interval_ms: value(set, "streams.task.offset.interval.ms"),
-        num_warmup_replicas: value(set, "streams.num.warmup.replicas"),
-        acceptable_recovery_lag: value(set, "streams.acceptable.recovery.lag"),
+        session_timeout_ms: group_config_value(set, "streams.session.timeout.ms"),
+        heartbeat_interval_ms: group_config_value(set, "streams.heartbeat.interval.ms"),
+        num_standby_replicas: group_config_value(set, "streams.num.standby.replicas"),
+        initial_rebalance_delay_ms: group_config_value(set, "streams.initial.rebalance.delay.ms"),
+        assignment_interval_ms: group_config_value(set, "streams.assignment.interval.ms"),
+        task_offset_interval_ms: group_config_value(set, "streams.task.offset.interval.ms"),
+        num_warmup_replicas: group_config_value(set, "streams.num.warmup.replicas"),
+        acceptable_recovery_lag: group_config_value(set, "streams.acceptable.recovery.lag"),
         rack_aware_assignment_tags: tags.map(|tags| tags.into_iter().map(ByteString::from).collect()),
     }
 }
 
-fn value<T: FromConfig>(set: &ConfigurationImage, key: &str) -> Option<T> {
+/// What a group's configuration says of a key. `None` if it says nothing, or nothing that makes sense.
+pub(crate) fn group_config_value<T: FromConfig>(set: &ConfigurationImage, key: &str) -> Option<T> {
     let text = set.get(key)?;
     let value = group_config_def().get(key)?.parse(Some(text.as_str())).ok()?;
     Some(T::from_config(&value))
