@@ -33,6 +33,8 @@ pub struct BrokerContext {
     pub groups: Arc<dyn GroupCoordinator>,
     /// Transactions whose coordinator this broker is.
     pub transactions: Arc<dyn TransactionCoordinator>,
+    /// How far share groups are, as far as this broker coordinates that.
+    pub share_coordinator: Arc<dyn ShareCoordinator>,
     /// Records in flight of share groups, at the partitions that this broker leads.
     pub share: Arc<SharePartitionManager>,
     /// Where changes of the cluster are decided.
@@ -175,6 +177,22 @@ forwarded! {
         list_transactions(ListTransactionsRequest) -> ListTransactionsResponse;
         /// What transactional ids are doing.
         describe_transactions(DescribeTransactionsRequest) -> DescribeTransactionsResponse;
+    }
+}
+
+forwarded! {
+    /// The share coordinator of the `__share_group_state` partitions that this broker leads.
+    ShareCoordinator {
+        /// A group begins with partitions.
+        initialize_state(InitializeShareGroupStateRequest) -> InitializeShareGroupStateResponse;
+        /// A leader takes share-partitions over.
+        read_state(ReadShareGroupStateRequest) -> ReadShareGroupStateResponse;
+        /// What became of records.
+        write_state(WriteShareGroupStateRequest) -> WriteShareGroupStateResponse;
+        /// A group is done with partitions.
+        delete_state(DeleteShareGroupStateRequest) -> DeleteShareGroupStateResponse;
+        /// How far a group is.
+        read_state_summary(ReadShareGroupStateSummaryRequest) -> ReadShareGroupStateSummaryResponse;
     }
 }
 

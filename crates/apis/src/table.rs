@@ -91,6 +91,7 @@ pub static API_TABLE: &[ApiEntry] = &[
     api!(AddOffsetsToTxn, broker::add_offsets_to_txn::handle),
     api!(EndTxn, broker::end_txn::handle),
     api!(WriteTxnMarkers, broker::write_txn_markers::handle),
+    api!(TxnOffsetCommit, broker::txn_offset_commit::handle),
     api!(DescribeConfigs, broker::describe_configs::handle),
     api!(AlterConfigs, broker::forward::alter_configs),
     api!(DescribeLogDirs, broker::describe_log_dirs::handle),
@@ -104,8 +105,12 @@ pub static API_TABLE: &[ApiEntry] = &[
     api!(DescribeProducers, broker::describe_producers::handle),
     api!(DescribeTransactions, broker::describe_transactions::handle),
     api!(ListTransactions, broker::list_transactions::handle),
+    api!(ConsumerGroupHeartbeat, broker::consumer_groups::heartbeat),
+    api!(ConsumerGroupDescribe, broker::consumer_groups::describe),
     api!(ListConfigResources, broker::list_config_resources::handle),
     api!(DescribeTopicPartitions, broker::describe_topic_partitions::handle),
+    api!(ShareGroupHeartbeat, broker::share_groups::heartbeat),
+    api!(ShareGroupDescribe, broker::share_groups::describe),
     api!(ShareFetch, broker::share_fetch::handle),
     api!(ShareAcknowledge, broker::share_acknowledge::handle),
     api!(InitializeShareGroupState, broker::initialize_share_group_state::handle),
@@ -113,6 +118,12 @@ pub static API_TABLE: &[ApiEntry] = &[
     api!(WriteShareGroupState, broker::write_share_group_state::handle),
     api!(DeleteShareGroupState, broker::delete_share_group_state::handle),
     api!(ReadShareGroupStateSummary, broker::read_share_group_state_summary::handle),
+    api!(StreamsGroupHeartbeat, broker::streams_groups::heartbeat),
+    api!(StreamsGroupDescribe, broker::streams_groups::describe),
+    api!(DescribeShareGroupOffsets, broker::share_groups::describe_offsets),
+    api!(AlterShareGroupOffsets, broker::share_groups::alter_offsets),
+    api!(DeleteShareGroupOffsets, broker::share_groups::delete_offsets),
+    api!(StreamsGroupTopologyDescriptionUpdate, broker::streams_groups::topology_description_update),
 ];
 
 /// Serves one request: body in, response out.
