@@ -401,3 +401,17 @@ pub(crate) fn inter_broker(
         request_timeout: millis(i64::from(config.settings.server.request_timeout_ms)).unwrap_or_default(),
     }
 }
+
+/// Settings of compaction.
+pub(crate) fn cleaner(config: &KafkaConfig) -> ottla_storage::cleaner::CleanerConfig {
+    let values = config.values();
+    let bytes = |key: &str| values.typed::<i64>(key).max(0).unsigned_abs();
+    ottla_storage::cleaner::CleanerConfig {
+        threads: count(values.typed("log.cleaner.threads")),
+        dedupe_buffer_size: bytes("log.cleaner.dedupe.buffer.size"),
+        dedupe_buffer_load_factor: values.typed("log.cleaner.io.buffer.load.factor"),
+        io_buffer_size: count(values.typed("log.cleaner.io.buffer.size")),
+        io_max_bytes_per_second: values.typed("log.cleaner.io.max.bytes.per.second"),
+        backoff_ms: values.typed("log.cleaner.backoff.ms"),
+    }
+}
