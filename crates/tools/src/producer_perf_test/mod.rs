@@ -1,5 +1,8 @@
 //! `producer-perf-test`: how fast records are sent, as `kafka-producer-perf-test.sh` measures it.
 
+mod stats;
+mod transactions;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -7,6 +10,8 @@ use bytes::Bytes;
 use ottla_clients::ClientConfig;
 use ottla_clients::producer::{KafkaProducer, ProducerRecord};
 
+use self::stats::Stats;
+use self::transactions::Transactions;
 use crate::client_config::{self, pairs, read_properties};
 use crate::error::{Result, failed, usage};
 use crate::options::{Options, Parser, flag, value, value_or, values};
@@ -33,8 +38,16 @@ pub(crate) const PARSER: Parser = Parser {
         value("producer.config", "CONFIG-FILE", "Deprecated: use --command-config."),
         value("command-config", "CONFIG-FILE", "A file with properties of the producer."),
         flag("print-metrics", "Ignored."),
-        value("transactional-id", "TRANSACTIONAL-ID", "Not supported yet."),
-        value("transaction-duration-ms", "TRANSACTION-DURATION", "Not supported yet."),
+        value(
+            "transactional-id",
+            "TRANSACTIONAL-ID",
+            "Send in transactions of this id, rather than of the properties' or of a random one.",
+        ),
+        value(
+            "transaction-duration-ms",
+            "TRANSACTION-DURATION",
+            "Send in transactions that are committed after this time; 3000 if only an id is given.",
+        ),
         value(
             "warmup-records",
             "WARMUP-RECORDS",
@@ -46,8 +59,6 @@ pub(crate) const PARSER: Parser = Parser {
 };
 
 const CLOSE_PATIENCE: Duration = Duration::from_secs(300);
-/// Latencies are kept for percentiles, at most this many of them.
-const SAMPLES_MAX: u64 = 500_000;
 
 /// Runs the tool.
 pub(crate) fn run(args: &[String]) -> Result {
@@ -61,8 +72,9 @@ pub(crate) fn run(args: &[String]) -> Result {
             settings.warmup
         );
     }
-    let (all, steady) = runtime.block_on(send_all(&producer, &settings));
+    let sent = runtime.block_on(send_all(&producer, &settings));
     runtime.block_on(producer.close(CLOSE_PATIENCE));
+    let (all, steady) = sent?;
     lock(&all).print_total();
     if let Some(steady) = steady {
         lock(&steady).print_total();
@@ -80,6 +92,8 @@ struct Settings {
     interval: Duration,
     payloads: Payloads,
     key_range: Option<u64>,
+    /// `None` without transactions.
+    transaction_duration: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -99,11 +113,6 @@ impl Settings {
         let Some(throughput) = options.number::<f64>("throughput")? else {
             return usage("argument --throughput is required");
         };
-        if options.has_any(&["transactional-id", "transaction-duration-ms"]) {
-            return failed(
-                "transactions are not supported yet: leave --transactional-id and --transaction-duration-ms out",
-            );
-        }
         let warmup: u64 = options.number("warmup-records")?.unwrap_or(0);
         if warmup >= records && warmup > 0 {
             return usage(
@@ -111,8 +120,10 @@ impl Settings {
             );
         }
         let Some(topic) = options.one("topic")? else { return usage("argument --topic is required") };
+        let mut config = config(options)?;
         Ok(Self {
-            config: config(options)?,
+            transaction_duration: transactions::duration(options, &mut config)?,
+            config,
             topic: topic.to_owned(),
             records,
             warmup,
@@ -196,16 +207,18 @@ fn lock(stats: &Mutex<Stats>) -> std::sync::MutexGuard<'_, Stats> {
 
 type Shared = Arc<Mutex<Stats>>;
 
-async fn send_all(producer: &KafkaProducer, settings: &Settings) -> (Shared, Option<Shared>) {
+async fn send_all(producer: &KafkaProducer, settings: &Settings) -> Result<(Shared, Option<Shared>)> {
+    let mut transactions = Transactions::init(producer, settings.transaction_duration).await?;
     let new_stats = |records, steady| Arc::new(Mutex::new(Stats::new(records, settings.interval, steady)));
     let all = new_stats(settings.records, false);
     let mut steady = None;
     let started = Instant::now();
     for number in 0..settings.records {
         if settings.warmup > 0 && number == settings.warmup {
-            lock(&all).silent = true;
+            lock(&all).silence();
             steady = Some(new_stats(settings.records - settings.warmup, true));
         }
+        transactions.begin_if_none()?;
         let record = settings.record(number);
         let bytes = record.value.as_ref().map_or(0, Bytes::len) as u64;
         let (stats, more, sent) = (Arc::clone(&all), steady.clone(), Instant::now());
@@ -222,10 +235,12 @@ async fn send_all(producer: &KafkaProducer, settings: &Settings) -> (Shared, Opt
         if let Err(error) = told.await {
             errln!("{error}");
         }
+        transactions.commit_if_due(sent).await?;
         throttle(started, number + 1, settings.throughput).await;
     }
+    transactions.commit().await?;
     producer.flush().await;
-    (all, steady)
+    Ok((all, steady))
 }
 
 /// Waits as long as the records so far are ahead of the wanted rate.
@@ -239,113 +254,6 @@ async fn throttle(started: Instant, sent: u64, throughput: f64) {
     if ahead >= Duration::from_millis(2) {
         tokio::time::sleep(ahead).await;
     }
-}
-
-/// What has been measured, over the whole run and since the last line of progress.
-#[derive(Debug)]
-struct Stats {
-    started: Instant,
-    window_started: Instant,
-    interval: Duration,
-    steady: bool,
-    silent: bool,
-    sampling: u64,
-    samples: Vec<u64>,
-    count: u64,
-    bytes: u64,
-    total_ms: u64,
-    max_ms: u64,
-    window: Window,
-}
-
-#[derive(Debug, Default)]
-struct Window {
-    count: u64,
-    bytes: u64,
-    total_ms: u64,
-    max_ms: u64,
-}
-
-impl Stats {
-    fn new(records: u64, interval: Duration, steady: bool) -> Self {
-        let now = Instant::now();
-        Self {
-            started: now,
-            window_started: now,
-            interval,
-            steady,
-            silent: false,
-            sampling: (records / SAMPLES_MAX).max(1),
-            samples: Vec::new(),
-            count: 0,
-            bytes: 0,
-            total_ms: 0,
-            max_ms: 0,
-            window: Window::default(),
-        }
-    }
-
-    fn record(&mut self, latency_ms: u64, bytes: u64) {
-        if self.count.is_multiple_of(self.sampling) {
-            self.samples.push(latency_ms);
-        }
-        self.count += 1;
-        self.bytes += bytes;
-        self.total_ms += latency_ms;
-        self.max_ms = self.max_ms.max(latency_ms);
-        self.window.count += 1;
-        self.window.bytes += bytes;
-        self.window.total_ms += latency_ms;
-        self.window.max_ms = self.window.max_ms.max(latency_ms);
-        if self.window_started.elapsed() >= self.interval {
-            self.print_window();
-        }
-    }
-
-    fn print_window(&mut self) {
-        let window = std::mem::take(&mut self.window);
-        let (per_second, mb) = rates(window.count, window.bytes, self.window_started.elapsed());
-        self.window_started = Instant::now();
-        if self.silent {
-            return;
-        }
-        if self.steady {
-            outln!("In steady state.");
-        }
-        outln!(
-            "{} records sent, {per_second:.1} records/sec ({mb:.2} MB/sec), {:.1} ms avg latency, {:.1} ms max latency.",
-            window.count,
-            window.total_ms as f64 / window.count.max(1) as f64,
-            window.max_ms as f64
-        );
-    }
-
-    fn print_total(&mut self) {
-        let (per_second, mb) = rates(self.count, self.bytes, self.started.elapsed());
-        self.samples.sort_unstable();
-        let at = |share: f64| {
-            let place = (share * self.samples.len() as f64) as usize;
-            self.samples.get(place).or(self.samples.last()).copied().unwrap_or(0)
-        };
-        outln!(
-            "{}{} records sent, {per_second:.6} records/sec ({mb:.2} MB/sec), {:.2} ms avg latency, {:.2} ms max \
-             latency, {} ms 50th, {} ms 95th, {} ms 99th, {} ms 99.9th.",
-            self.count,
-            if self.steady { " steady state" } else { "" },
-            self.total_ms as f64 / self.count.max(1) as f64,
-            self.max_ms as f64,
-            at(0.5),
-            at(0.95),
-            at(0.99),
-            at(0.999)
-        );
-    }
-}
-
-/// Records and megabytes a second.
-fn rates(count: u64, bytes: u64, elapsed: Duration) -> (f64, f64) {
-    let seconds = elapsed.as_secs_f64().max(0.001);
-    (count as f64 / seconds, bytes as f64 / seconds / (1024.0 * 1024.0))
 }
 
 #[cfg(test)]
@@ -378,11 +286,26 @@ mod tests {
     }
 
     #[test]
-    fn percentiles_come_from_sorted_samples() {
-        let mut stats = Stats::new(4, Duration::from_secs(60), false);
-        for latency in [4, 1, 3, 2] {
-            stats.record(latency, 10);
-        }
-        assert_eq!((stats.count, stats.bytes, stats.max_ms, stats.total_ms), (4, 40, 4, 10));
+    fn an_id_or_a_duration_asks_for_transactions() {
+        let settings = |more: &str| {
+            let line = "--topic t --num-records 1 --record-size 1 --throughput -1 --bootstrap-server a:1";
+            settings(&format!("{line} {more}"))
+        };
+        let asked_for = |more: &str| {
+            let settings = settings(more).unwrap();
+            let id = settings.config.get("transactional.id").map(str::to_owned);
+            (id, settings.transaction_duration.map(|duration| duration.as_millis()))
+        };
+        let named = |id: &str| Some(id.to_owned());
+        assert_eq!(asked_for(""), (None, None));
+        assert_eq!(asked_for("--transactional-id a"), (named("a"), Some(3_000)));
+        assert_eq!(asked_for("--command-property transactional.id=b"), (named("b"), Some(3_000)));
+        let both = "--command-property transactional.id=b --transactional-id a --transaction-duration-ms 7";
+        assert_eq!(asked_for(both), (named("a"), Some(7)));
+        let (random, duration) = asked_for("--transaction-duration-ms 7");
+        assert!(random.is_some_and(|id| id.starts_with("performance-producer-")));
+        assert_eq!(duration, Some(7));
+        let refused = settings("--transaction-duration-ms 0").unwrap_err().to_string();
+        assert_eq!(refused, "--transaction-duration-ms should be greater than zero.");
     }
 }
