@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
-use ottla_apis::context::{BoxFuture, Controller, ProducerIdManager};
 use ottla_apis::support::auto_topic_creation::{
     AutoTopicCreationManager, AutoTopicShapes, InternalTopicShape,
 };
@@ -15,7 +14,7 @@ use ottla_apis::support::metadata_cache::MetadataCache;
 use ottla_apis::{BrokerContext, BrokerSettings, Call, Outcome};
 use ottla_common::internal_topics::GROUP_METADATA_TOPIC;
 use ottla_common::time::MockTime;
-use ottla_common::{ErrorCode, TopicPartition, Uuid};
+use ottla_common::{TopicPartition, Uuid};
 use ottla_metadata::image::MetadataProvenance;
 use ottla_metadata::{MetadataDelta, MetadataVersion};
 use ottla_protocol::messages::*;
@@ -24,14 +23,18 @@ use ottla_protocol::records::metadata::*;
 use ottla_protocol::{ApiKey, Message, Payload, Reader, Request, Writer};
 use ottla_record::Compression;
 use ottla_replica::{LocalPartition, LogConfigSource, Partition, ReplicaManager};
+use ottla_replica::share::{SharePartitionManager, SharePartitionManagerParts, ShareLimits};
 use ottla_server::broker::groups::GroupRequests;
 use ottla_server::broker::live_config::LiveConfig;
 use ottla_server::command::development_properties;
 use ottla_server::config::KafkaConfig;
+use ottla_server::coordinator::group::{GroupPartners, GroupProtocols, StreamsInternalTopics};
 use ottla_server::coordinator::{GroupCoordinatorConfig, GroupCoordinatorService, ReplicaLog};
 use ottla_storage::fs::OsFileSystem;
 use ottla_storage::{LogManager, LogManagerParams, ProducerStateManagerConfig};
 use tokio::runtime::Handle;
+
+use crate::nobody::Nobody;
 
 /// What a kernel may fail with.
 pub(crate) type Failure = Box<dyn Error>;
@@ -77,9 +80,21 @@ impl Broker {
             Compression::NONE,
             time.clone(),
             Arc::new(ReplicaLog::new(replicas.clone())),
+            GroupPartners::none(),
             Handle::current(),
         ));
         let controller = Arc::new(Nobody);
+        let metadata = Arc::new(MetadataCache::default());
+        let protocols = GroupProtocols::new(metadata.clone(), vec!["classic".to_owned()]);
+        let internal_topics = StreamsInternalTopics::new(controller.clone(), time.clone(), 30_000);
+        let share = SharePartitionManager::new(SharePartitionManagerParts {
+            replicas: replicas.clone(),
+            persister: controller.clone(),
+            dead_letter_sink: controller.clone(),
+            configs: controller.clone(),
+            limits: ShareLimits::default(),
+            time: time.clone(),
+        });
         let context = BrokerContext {
             settings: BrokerSettings {
                 node_id: NODE,
@@ -90,9 +105,12 @@ impl Broker {
                 request_timeout_ms: 30_000,
                 unstable_api_versions_enable: false,
             },
-            metadata: Arc::new(MetadataCache::default()),
+            metadata,
             replicas,
-            groups: Arc::new(GroupRequests(groups.clone())),
+            groups: Arc::new(GroupRequests::new(groups.clone(), protocols, internal_topics)),
+            transactions: controller.clone(),
+            share_coordinator: controller.clone(),
+            share: Arc::new(share),
             auto_topics: Arc::new(AutoTopicCreationManager::new(controller.clone(), shapes(), 30_000)),
             controller,
             configs: live,
@@ -103,8 +121,8 @@ impl Broker {
         let broker =
             Self { context: Arc::new(context), listener: LISTENER.into(), client_host: "/127.0.0.1".into(), connection_id: "0".into() };
         broker.publish()?;
-        groups.startup(1);
-        groups.on_election(0, EPOCH);
+        groups.runtime().startup(1);
+        groups.runtime().on_election(0, EPOCH);
         Ok(broker)
     }
 
@@ -248,34 +266,4 @@ fn records() -> Vec<MetadataRecord> {
 fn shapes() -> AutoTopicShapes {
     let shape = || InternalTopicShape { partitions: 1, replication_factor: 1, configs: Vec::new() };
     AutoTopicShapes { offsets: shape(), transactions: shape(), share_state: shape() }
-}
-
-/// Stands where no kernel comes.
-#[derive(Debug)]
-struct Nobody;
-
-macro_rules! nobody {
-    ($($method:ident($request:ty) -> $response:ty;)*) => {
-        impl Controller for Nobody {
-            $(fn $method<'a>(&'a self, _: &'a Call, _: $request) -> BoxFuture<'a, $response> {
-                Box::pin(async { <$response>::default() })
-            })*
-        }
-    };
-}
-
-nobody! {
-    create_topics(CreateTopicsRequest) -> CreateTopicsResponse;
-    delete_topics(DeleteTopicsRequest) -> DeleteTopicsResponse;
-    create_partitions(CreatePartitionsRequest) -> CreatePartitionsResponse;
-    incremental_alter_configs(IncrementalAlterConfigsRequest) -> IncrementalAlterConfigsResponse;
-    alter_configs(AlterConfigsRequest) -> AlterConfigsResponse;
-    describe_quorum(DescribeQuorumRequest) -> DescribeQuorumResponse;
-    update_features(UpdateFeaturesRequest) -> UpdateFeaturesResponse;
-}
-
-impl ProducerIdManager for Nobody {
-    fn generate(&self) -> BoxFuture<'_, Result<i64, ErrorCode>> {
-        Box::pin(async { Err(ErrorCode::CoordinatorNotAvailable) })
-    }
 }

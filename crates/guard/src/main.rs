@@ -8,6 +8,7 @@
 
 mod broker;
 mod kernels;
+mod nobody;
 
 use std::error::Error;
 use std::path::Path;
