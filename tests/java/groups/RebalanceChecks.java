@@ -112,28 +112,37 @@ final class RebalanceChecks {
         }
     }
 
-    /** Numbered records into all partitions in turn, about a thousand a second, until told to finish. */
+    /** Numbered records into all partitions in turn, until told to finish; it outlives restarts of the server. */
     static final class Load implements AutoCloseable {
         private final Map<TopicPartition, Long> sent = new HashMap<>();
         private final String bootstrap;
         private final String topic;
         private final int partitions;
+        private final long paceNanos;
         private final Thread thread;
         private volatile boolean stop;
         private volatile Throwable failure;
         private volatile long count;
 
+        /** About a thousand a second. */
         Load(String bootstrap, String topic, int partitions) {
+            this(bootstrap, topic, partitions, 1_000_000);
+        }
+
+        Load(String bootstrap, String topic, int partitions, long paceNanos) {
             this.bootstrap = bootstrap;
             this.topic = topic;
             this.partitions = partitions;
+            this.paceNanos = paceNanos;
             thread = new Thread(this::run, "load of " + topic);
             thread.setDaemon(true);
             thread.start();
         }
 
         private void run() {
-            try (var producer = Corpus.producer(bootstrap, Map.of("enable.idempotence", "true"))) {
+            Map<String, Object> config = Map.of("enable.idempotence", "true", "delivery.timeout.ms", 300_000,
+                "request.timeout.ms", 5000, "reconnect.backoff.max.ms", 200, "max.block.ms", 120_000);
+            try (var producer = Corpus.producer(bootstrap, config)) {
                 for (int i = 0; !stop; i++) {
                     int partition = i % partitions;
                     producer.send(Work.record(topic, partition, null, "n-" + i), (metadata, exception) -> {
@@ -143,7 +152,7 @@ final class RebalanceChecks {
                     });
                     sent.merge(new TopicPartition(topic, partition), 1L, Long::sum);
                     count = i + 1;
-                    LockSupport.parkNanos(1_000_000);
+                    LockSupport.parkNanos(paceNanos);
                 }
             } catch (Throwable thrown) {
                 failure = thrown;

@@ -95,7 +95,8 @@ final class ShareGroupMoreChecks {
             "errors.deadletterqueue.copy.record.enable", "true", "share.delivery.count.limit", "2"));
         Work.produce(bootstrap, name, 1, 6, "p");
         // p-1 is rejected at once, p-4 is released until nobody wants it any more.
-        try (var consumer = ShareGroupChecks.consumer(bootstrap, name, EXPLICIT)) {
+        try (Admin admin = Work.admin(bootstrap);
+                var consumer = ShareGroupChecks.consumer(bootstrap, name, EXPLICIT)) {
             consumer.subscribe(List.of(name));
             Set<String> accepted = new HashSet<>();
             Work.eventually("good records", () -> {
@@ -110,10 +111,8 @@ final class ShareGroupMoreChecks {
                         accepted.add(value);
                     }
                 }
-                try (Admin admin = Work.admin(bootstrap)) {
-                    return accepted.size() == 4
-                        && ShareGroupChecks.start(admin, name, new TopicPartition(name, 0)) == 6;
-                }
+                return accepted.size() == 4
+                    && ShareGroupChecks.start(admin, name, new TopicPartition(name, 0)) == 6;
             });
         }
         List<ConsumerRecord<byte[], byte[]>> found = Corpus.read(bootstrap, new TopicPartition(letters, 0), 2);

@@ -24,6 +24,8 @@ final class TakeOver {
     private static final int PARTITIONS = 2;
     /** What each must do after a take-over before it counts as going on. */
     private static final long PROGRESS = 30;
+    /** Between two records for each group. */
+    private static final long PACE_NANOS = 5_000_000;
     private final String bootstrap;
     private final Path control;
     private final String folder;
@@ -44,9 +46,9 @@ final class TakeOver {
         try (var share = new OverShare(bootstrap, "over-share");
                 var transactions = new OverTransactions(bootstrap, PARTITIONS);
                 var streams = new OverStreams(bootstrap, folder);
-                var toClassic = new RebalanceChecks.Load(bootstrap, "over-classic", PARTITIONS);
-                var toConsumer = new RebalanceChecks.Load(bootstrap, "over-consumer", PARTITIONS);
-                var toShare = new RebalanceChecks.Load(bootstrap, "over-share", PARTITIONS)) {
+                var toClassic = new RebalanceChecks.Load(bootstrap, "over-classic", PARTITIONS, PACE_NANOS);
+                var toConsumer = new RebalanceChecks.Load(bootstrap, "over-consumer", PARTITIONS, PACE_NANOS);
+                var toShare = new RebalanceChecks.Load(bootstrap, "over-share", PARTITIONS, PACE_NANOS)) {
             workers.put("the classic group", () -> seen(classic));
             workers.put("the consumer group", () -> seen(consumer));
             workers.put("the share group", share::accepted);

@@ -178,7 +178,8 @@ final class TransactionChecks {
                 } else {
                     producer.abortTransaction();
                 }
-                TransactionState expected = i % 2 == 0 ? TransactionState.COMPLETE_COMMIT : TransactionState.COMPLETE_ABORT;
+                TransactionState expected =
+                    i % 2 == 0 ? TransactionState.COMPLETE_COMMIT : TransactionState.COMPLETE_ABORT;
                 Work.eventually("complete", () -> admin.describeTransactions(List.of(topic)).description(topic).get()
                     .state() == expected);
                 int epoch = admin.describeTransactions(List.of(topic)).description(topic).get().producerEpoch();
@@ -230,9 +231,10 @@ final class TransactionChecks {
                 consumer.subscribe(List.of(topic));
                 Corpus.poll(consumer, 1);
                 var real = consumer.groupMetadata();
+                var instance = real.groupInstanceId();
                 for (var wrong : List.of(
-                    new ConsumerGroupMetadata(group, real.generationId(), "nobody", real.groupInstanceId()),
-                    new ConsumerGroupMetadata(group, real.generationId() + 7, real.memberId(), real.groupInstanceId()))) {
+                    new ConsumerGroupMetadata(group, real.generationId(), "nobody", instance),
+                    new ConsumerGroupMetadata(group, real.generationId() + 7, real.memberId(), instance))) {
                     Check.fails(KafkaException.class, () -> {
                         producer.sendOffsetsToTransaction(Map.of(partition, new OffsetAndMetadata(1)), wrong);
                         producer.commitTransaction();
@@ -253,7 +255,8 @@ final class TransactionChecks {
         Work.create(bootstrap, 1, topic);
         try (Admin admin = Work.admin(bootstrap); var producer = begun(topic, Map.of("transaction.timeout.ms", 1000))) {
             send(producer, topic, "too slow");
-            Work.eventually("the coordinator to abort", () -> end(admin, partition, IsolationLevel.READ_COMMITTED) == 2);
+            Work.eventually("the coordinator to abort",
+                () -> end(admin, partition, IsolationLevel.READ_COMMITTED) == 2);
             Check.fails(KafkaException.class, producer::commitTransaction);
         }
         try (var producer = begun(topic, Map.of())) {

@@ -108,10 +108,14 @@ fn settle(client: &mut Client, group: &str, member: &str, topics: [&str; 3]) -> 
             1 => Beat::join(group, member, names),
             _ => Beat { names: Some(names), ..Beat::alive(group, member, epoch) },
         };
-        let error = settled("a heartbeat", || first.error(client))?;
+        let error = settled("a heartbeat", || {
+            let beaten = first.send(client)?;
+            epoch = beaten.epoch;
+            Ok(beaten.error)
+        })?;
         ensure!(error == code::NONE, "a heartbeat is answered with {error}");
         await_true(&format!("member epoch {count}"), SETTLE, || {
-            let beaten = Beat::alive(group, member, epoch.max(1)).send(client)?;
+            let beaten = Beat::alive(group, member, epoch).send(client)?;
             ensure!(beaten.error == code::NONE, "a heartbeat is answered with {}", beaten.error);
             epoch = beaten.epoch;
             Ok(epoch >= count as i32)

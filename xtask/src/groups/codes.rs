@@ -174,7 +174,8 @@ fn variants(text: &str) -> Vec<(&str, &str, &str)> {
     let word = |c: char| c.is_alphanumeric() || c == '_';
     let mut found = Vec::new();
     for (at, _) in text.match_indices("::") {
-        let start = text[..at].rfind(|c: char| !word(c)).map_or(0, |before| before + 1);
+        let length: usize = text[..at].chars().rev().take_while(|c| word(*c)).map(char::len_utf8).sum();
+        let start = at - length;
         let rest = &text[at + 2..];
         let end = rest.find(|c: char| !word(c)).unwrap_or(rest.len());
         let (enumeration, variant) = (&text[start..at], &rest[..end]);

@@ -16,6 +16,7 @@ mod clients;
 mod codes;
 mod codes_table;
 mod flexible;
+mod foreign;
 mod hanging;
 mod load;
 mod program;
@@ -103,6 +104,7 @@ fn with_java(report: &mut Report, options: &Options, parts: &Parts, sides: &[Sid
             report.section(&format!("Groups and transactions against {side}"));
             clients::run(report, *side);
             transactions::run(report, *side);
+            foreign::run(report, *side, parts);
             upgrade::run(report, *side, parts);
         }
     }
