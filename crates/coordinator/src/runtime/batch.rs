@@ -53,7 +53,6 @@ pub(super) struct Waiter<C, E> {
 }
 
 /// Records of one decision or several, replayed and not appended yet.
-#[derive(Debug)]
 pub(super) struct OpenBatch<S: CoordinatorShard, E> {
     /// The state before the first of them was replayed.
     pub(super) before: S,
@@ -70,7 +69,12 @@ pub(super) struct OpenBatch<S: CoordinatorShard, E> {
 }
 
 impl<S: CoordinatorShard, E> OpenBatch<S, E> {
-    pub(super) fn new(before: S, producer: Option<TransactionalProducer>, base_offset: i64, now_ms: i64) -> Self {
+    pub(super) fn new(
+        before: S,
+        producer: Option<TransactionalProducer>,
+        base_offset: i64,
+        now_ms: i64,
+    ) -> Self {
         Self {
             before,
             changes: Vec::new(),

@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::fmt;
 
 use ottla_common::ErrorCode;
 use ottla_server_common::Timeline;
@@ -6,7 +7,7 @@ use ottla_server_common::Timeline;
 use super::batch::{OpenBatch, Waiter};
 use super::{
     AppendLinger, CoordinatorResult, CoordinatorShard, CoordinatorTimers, EndTransaction, LogEntry, Token,
-    TransactionResult, TransactionalProducer,
+    TransactionalProducer,
 };
 
 /// The log that a coordinator's records go to. Nobody else appends to it.
@@ -52,7 +53,6 @@ type WaiterOf<S, E> = Waiter<<S as CoordinatorShard>::Continuation, E>;
 /// A shard at work: the leader of one partition of the coordinator's topic.
 ///
 /// `E` is whatever the owner wants back when an operation is committed.
-#[derive(Debug)]
 pub struct CoordinatorContext<S: CoordinatorShard, E> {
     timeline: Timeline<S>,
     timers: CoordinatorTimers<S::TimerKey, S::TimerEvent>,
@@ -68,7 +68,31 @@ pub struct CoordinatorContext<S: CoordinatorShard, E> {
     outputs: Vec<OutputOf<S, E>>,
 }
 
+impl<S: CoordinatorShard, E> fmt::Debug for CoordinatorContext<S, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CoordinatorContext")
+            .field("linger", &self.linger)
+            .field("last_written", &self.last_written)
+            .field("deferred", &self.deferred.len())
+            .finish_non_exhaustive()
+    }
+}
+
 impl<S: CoordinatorShard, E> CoordinatorContext<S, E> {
+    pub(super) fn new(timeline: Timeline<S>, last_written: i64, write_timeout_ms: i64) -> Self {
+        Self {
+            timeline,
+            timers: CoordinatorTimers::default(),
+            open: None,
+            deferred: VecDeque::new(),
+            linger: AppendLinger::Off,
+            write_timeout_ms,
+            last_written,
+            out_of_sync: false,
+            outputs: Vec::new(),
+        }
+    }
+
     /// The newest state, uncommitted records included.
     pub fn shard(&self) -> &S {
         self.timeline.latest()
@@ -374,64 +398,3 @@ impl<S: CoordinatorShard, E> CoordinatorContext<S, E> {
 }
 
 const NO_PRODUCER_ID: i64 = -1;
-
-/// A shard while its log is replayed, before it may decide anything.
-#[derive(Debug)]
-pub struct CoordinatorLoad<S: CoordinatorShard> {
-    timeline: Timeline<S>,
-    last_read: i64,
-}
-
-impl<S: CoordinatorShard> CoordinatorLoad<S> {
-    /// Begins with an empty shard.
-    pub fn new(shard: S) -> Self {
-        Self { timeline: Timeline::new(shard, -1), last_read: -1 }
-    }
-
-    /// Replays one record of the log.
-    pub fn replay(&mut self, offset: i64, producer_id: i64, record: &S::Record) {
-        self.timeline.latest_mut().replay(offset, producer_id, record);
-    }
-
-    /// Replays one transaction marker of the log.
-    pub fn replay_end_transaction_marker(&mut self, producer_id: i64, result: TransactionResult) {
-        self.timeline.latest_mut().replay_end_transaction_marker(producer_id, result);
-    }
-
-    /// A batch is through, whose last offset this is.
-    pub fn batch_done(&mut self, last_offset: i64, high_watermark: i64) {
-        if last_offset <= self.last_read {
-            return;
-        }
-        self.last_read = last_offset;
-        if last_offset < high_watermark && !self.timeline.has_uncommitted() {
-            self.timeline.commit_latest(last_offset);
-        } else {
-            self.timeline.snapshot(last_offset);
-            self.timeline.commit(high_watermark.saturating_sub(1));
-        }
-    }
-
-    /// The log is through: from now on the shard decides.
-    pub fn finish<E>(
-        self,
-        now_ms: i64,
-        write_timeout_ms: i64,
-        log: &mut impl CoordinatorLog,
-    ) -> CoordinatorContext<S, E> {
-        let mut context = CoordinatorContext {
-            timeline: self.timeline,
-            timers: CoordinatorTimers::default(),
-            open: None,
-            deferred: VecDeque::new(),
-            linger: AppendLinger::Off,
-            write_timeout_ms,
-            last_written: self.last_read,
-            out_of_sync: false,
-            outputs: Vec::new(),
-        };
-        let result = context.shard().on_loaded(now_ms);
-        context.execute(now_ms, result, None, log);
-        context
-    }
-}

@@ -8,12 +8,14 @@ mod batch;
 #[cfg(test)]
 mod batch_test;
 mod context;
+mod load;
 mod timers;
 
 use ottla_common::ErrorCode;
 
 pub use batch::{AppendLinger, LogEntry};
-pub use context::{CoordinatorContext, CoordinatorLoad, CoordinatorLog, Output, OutputOf};
+pub use context::{CoordinatorContext, CoordinatorLog, Output, OutputOf};
+pub use load::CoordinatorLoad;
 pub use timers::{CoordinatorTimers, TimerChange};
 
 /// Names a request that is parked inside a shard until a later decision answers it.
@@ -156,7 +158,8 @@ impl<T, S: CoordinatorShard> CoordinatorResult<T, S> {
 
     /// The same decision without its response, and the response.
     pub fn split_response(self) -> (CoordinatorResult<(), S>, T) {
-        let Self { records, response, timers, changes, replies, effects, then, replay, atomic, producer } = self;
+        let Self { records, response, timers, changes, replies, effects, then, replay, atomic, producer } =
+            self;
         let rest = CoordinatorResult {
             records,
             response: (),
@@ -175,7 +178,19 @@ impl<T, S: CoordinatorShard> CoordinatorResult<T, S> {
 
 impl<S: CoordinatorShard> CoordinatorResult<(), S> {
     fn answering<U>(self, response: U) -> CoordinatorResult<U, S> {
-        let Self { records, response: (), timers, changes, replies, effects, then, replay, atomic, producer } = self;
-        CoordinatorResult { records, response, timers, changes, replies, effects, then, replay, atomic, producer }
+        let Self { records, response: (), timers, changes, replies, effects, then, replay, atomic, producer } =
+            self;
+        CoordinatorResult {
+            records,
+            response,
+            timers,
+            changes,
+            replies,
+            effects,
+            then,
+            replay,
+            atomic,
+            producer,
+        }
     }
 }
