@@ -35,10 +35,7 @@ async fn produce(topic: &str, count: usize) {
 }
 
 fn modern(group: &str) -> ClientConfig {
-    config()
-        .with("group.id", group)
-        .with("group.protocol", "consumer")
-        .with("auto.offset.reset", "earliest")
+    config().with("group.id", group).with("group.protocol", "consumer").with("auto.offset.reset", "earliest")
 }
 
 #[tokio::test]

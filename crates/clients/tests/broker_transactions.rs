@@ -36,8 +36,7 @@ async fn send(producer: &KafkaProducer, topic: &str, values: &[&str]) {
 
 /// What a reader of committed records sees, in any order.
 async fn committed(topic: &str, count: usize) -> Vec<String> {
-    let config =
-        config().with("auto.offset.reset", "earliest").with("isolation.level", "read_committed");
+    let config = config().with("auto.offset.reset", "earliest").with("isolation.level", "read_committed");
     let mut consumer = KafkaConsumer::new(&config).unwrap();
     consumer.assign(&[TopicPartition::new(topic, 0), TopicPartition::new(topic, 1)]).await.unwrap();
     let start = Instant::now();

@@ -340,7 +340,8 @@ mod tests {
 
     #[test]
     fn members_that_never_said_are_neither_old_nor_new() {
-        let member = |member_type| MemberDescription::of_consumer(Member { member_type, ..Member::default() });
+        let member =
+            |member_type| MemberDescription::of_consumer(Member { member_type, ..Member::default() });
         assert_eq!(member(-1).upgraded, None);
         assert_eq!(member(0).upgraded, Some(false));
         assert_eq!(member(1).upgraded, Some(true));

@@ -84,8 +84,10 @@ impl Admin {
 
     /// One share group with its members.
     pub async fn describe_share_group(&self, group: &str) -> Result<ShareGroupDescription, ClientError> {
-        let request =
-            ShareGroupDescribeRequest { group_ids: vec![group.into()], ..ShareGroupDescribeRequest::default() };
+        let request = ShareGroupDescribeRequest {
+            group_ids: vec![group.into()],
+            ..ShareGroupDescribeRequest::default()
+        };
         self.at_coordinator_of(CoordinatorType::Group, group, &request, |coordinator, response| {
             let described = response.groups.into_iter().next().ok_or_else(|| missing(group))?;
             let message = described.error_message.as_deref();
@@ -256,10 +258,11 @@ mod tests {
             partitions: partitions.to_vec(),
             ..Default::default()
         };
-        let assignment =
-            Assignment { topic_partitions: vec![topic("a", &[0, 1]), topic("b", &[2])], ..Default::default() };
-        let member =
-            Member { member_id: "m".into(), member_epoch: 3, assignment, ..Member::default() };
+        let assignment = Assignment {
+            topic_partitions: vec![topic("a", &[0, 1]), topic("b", &[2])],
+            ..Default::default()
+        };
+        let member = Member { member_id: "m".into(), member_epoch: 3, assignment, ..Member::default() };
         let group = DescribedGroup {
             group_id: "g".into(),
             group_state: "Stable".into(),

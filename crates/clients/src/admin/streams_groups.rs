@@ -138,8 +138,7 @@ mod tests {
     fn groups_need_a_topology_and_a_known_status() {
         let group = || DescribedGroup { group_id: "g".into(), topology: None, ..DescribedGroup::default() };
         assert!(StreamsGroupDescription::read(group(), 1).is_err());
-        let with_topology =
-            |epoch| Some(Topology { epoch, subtopologies: None, ..Topology::default() });
+        let with_topology = |epoch| Some(Topology { epoch, subtopologies: None, ..Topology::default() });
         let described = DescribedGroup { topology: with_topology(3), ..group() };
         let read = StreamsGroupDescription::read(described, 1).unwrap();
         assert_eq!((read.topology_epoch, read.subtopologies.len()), (3, 0));
@@ -152,8 +151,7 @@ mod tests {
         };
         let read = StreamsGroupDescription::read(drawn, 1).unwrap();
         assert!(matches!(read.topology_description, TopologyDescriptionStatus::Available(_)));
-        let odd =
-            DescribedGroup { topology: with_topology(3), topology_description_status: 9, ..group() };
+        let odd = DescribedGroup { topology: with_topology(3), topology_description_status: 9, ..group() };
         assert!(StreamsGroupDescription::read(odd, 1).is_err());
     }
 }

@@ -176,8 +176,7 @@ impl Admin {
             coordinator_epoch: spec.coordinator_epoch,
             ..WritableTxnMarker::default()
         };
-        let request =
-            WriteTxnMarkersRequest { markers: vec![marker], ..WriteTxnMarkersRequest::default() };
+        let request = WriteTxnMarkersRequest { markers: vec![marker], ..WriteTxnMarkersRequest::default() };
         self.client
             .retrying("WriteTxnMarkers", || async {
                 let leaders = self.client.by_leader([(spec.partition.clone(), ())]).await?;
@@ -276,7 +275,8 @@ impl std::fmt::Display for AbortTransactionSpec {
 impl AbortTransactionSpec {
     /// What became of the one marker.
     fn read(&self, response: WriteTxnMarkersResponse) -> Result<(), ClientError> {
-        let mut markers = response.markers.into_iter().filter(|marker| marker.producer_id == self.producer_id);
+        let mut markers =
+            response.markers.into_iter().filter(|marker| marker.producer_id == self.producer_id);
         let topics = markers.next().map(|marker| marker.topics).unwrap_or_default();
         let topic = topics.into_iter().find(|topic| *topic.name == *self.partition.topic);
         let partitions = topic.map(|topic| topic.partitions).unwrap_or_default();
@@ -317,7 +317,12 @@ mod tests {
     use super::*;
 
     fn spec() -> AbortTransactionSpec {
-        AbortTransactionSpec { partition: tp("t", 1), producer_id: 7, producer_epoch: 2, coordinator_epoch: 3 }
+        AbortTransactionSpec {
+            partition: tp("t", 1),
+            producer_id: 7,
+            producer_epoch: 2,
+            coordinator_epoch: 3,
+        }
     }
 
     fn answer(code: ErrorCode) -> WriteTxnMarkersResponse {
@@ -331,8 +336,7 @@ mod tests {
             partitions: vec![partition],
             ..Default::default()
         };
-        let marker =
-            WritableTxnMarkerResult { producer_id: 7, topics: vec![topic], ..Default::default() };
+        let marker = WritableTxnMarkerResult { producer_id: 7, topics: vec![topic], ..Default::default() };
         WriteTxnMarkersResponse { markers: vec![marker], ..Default::default() }
     }
 

@@ -171,9 +171,8 @@ mod tests {
 
     #[test]
     fn each_protocol_has_its_settings() {
-        let settings = |pairs: &[(&str, &str)]| {
-            ConsumerSettings::new(&ClientConfig::from_iter(pairs.iter().copied()))
-        };
+        let settings =
+            |pairs: &[(&str, &str)]| ConsumerSettings::new(&ClientConfig::from_iter(pairs.iter().copied()));
         assert_eq!(settings(&[]).unwrap().group_protocol, GroupProtocol::Classic);
         let modern = settings(&[("group.protocol", "CONSUMER"), ("group.remote.assignor", "range")]).unwrap();
         assert_eq!(modern.group_protocol, GroupProtocol::Consumer);

@@ -76,8 +76,7 @@ fn joining_tells_everything_and_a_settled_member_nothing() {
     assert_eq!(member.to_apply(), None, "nothing was given");
     assert_eq!(member.next(now), NextBeat::Wait(Some(now + INTERVAL)));
     let beat = sent(&mut member, now + INTERVAL);
-    let quiet =
-        Beat { member_id: "m".into(), epoch: 3, full: false, names: None, regex: None, owned: None };
+    let quiet = Beat { member_id: "m".into(), epoch: 3, full: false, names: None, regex: None, owned: None };
     assert_eq!(beat, quiet);
 }
 

@@ -217,9 +217,7 @@ impl ShareCompletedFetch {
 mod tests {
     use super::*;
     use ottla_common::{TopicPartition, Uuid};
-    use ottla_record::{
-        Compression, CompressionType, EndTransactionMarker, RecordsBuilder, SimpleRecord,
-    };
+    use ottla_record::{Compression, CompressionType, EndTransactionMarker, RecordsBuilder, SimpleRecord};
 
     fn batch(base: i64, count: usize) -> Vec<u8> {
         let records: Vec<_> =

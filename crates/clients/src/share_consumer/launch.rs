@@ -278,13 +278,7 @@ impl KafkaShareConsumer {
         self.pending.get(&node).is_some_and(|acks| acks.values().any(keeps))
     }
 
-    fn launch(
-        &mut self,
-        node: i32,
-        work: Work,
-        acks: AcknowledgementMap,
-        known: BTreeSet<TopicIdPartition>,
-    ) {
+    fn launch(&mut self, node: i32, work: Work, acks: AcknowledgementMap, known: BTreeSet<TopicIdPartition>) {
         let Some(membership) = &self.membership else { return };
         self.busy.insert(node, matches!(work, Work::Fetch { records: true, .. }));
         let exchange = Exchange {

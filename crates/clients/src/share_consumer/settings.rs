@@ -94,8 +94,7 @@ mod tests {
 
     #[test]
     fn modes_have_kafkas_names_and_defaults() {
-        let settings =
-            |pairs: &[(&str, &str)]| ShareConsumerSettings::new(&pairs.iter().copied().collect());
+        let settings = |pairs: &[(&str, &str)]| ShareConsumerSettings::new(&pairs.iter().copied().collect());
         let plain = settings(&[("group.id", "g")]).unwrap();
         assert_eq!(plain.acknowledgement_mode, AcknowledgementMode::Implicit);
         assert_eq!((plain.acquire_mode, plain.max_poll_records), (AcquireMode::BatchOptimized, 500));

@@ -254,10 +254,8 @@ fn a_topic_that_is_not_allowed_is_named() {
     manager.add_partition(&tp(0)).unwrap();
     manager.add_partition(&tp(1)).unwrap();
     let step = manager.next_step(false).unwrap();
-    let results = vec![
-        (tp(0), ErrorCode::OperationNotAttempted),
-        (tp(1), ErrorCode::TopicAuthorizationFailed),
-    ];
+    let results =
+        vec![(tp(0), ErrorCode::OperationNotAttempted), (tp(1), ErrorCode::TopicAuthorizationFailed)];
     manager.on_answer(&step, Answer::Partitions(results));
     let error = manager.begin_commit().unwrap_err();
     assert!(error.is_abortable() && error.code() == Some(ErrorCode::TopicAuthorizationFailed), "{error}");

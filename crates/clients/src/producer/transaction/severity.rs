@@ -150,11 +150,9 @@ mod tests {
     #[test]
     fn states_and_ids_the_coordinator_does_not_know_are_fatal() {
         for kind in [K::AddPartitions, K::AddOffsets, K::Commit, K::Abort] {
-            for code in [
-                E::InvalidTxnState,
-                E::InvalidProducerIdMapping,
-                E::TransactionalIdAuthorizationFailed,
-            ] {
+            for code in
+                [E::InvalidTxnState, E::InvalidProducerIdMapping, E::TransactionalIdAuthorizationFailed]
+            {
                 assert_eq!(severity(kind, code), Severity::Fatal, "{kind:?} {code}");
             }
             assert_eq!(severity(kind, E::UnknownProducerId), Severity::AbortableWithBump, "{kind:?}");
