@@ -8,12 +8,12 @@ use ottla_common::{TopicPartition, Uuid};
 use ottla_metadata::delta::LocalReplicaChanges;
 use ottla_metadata::{ConfigResourceType, MetadataDelta, MetadataImage, PartitionInfo};
 
+use crate::coordinator::GroupCoordinatorService;
 use crate::coordinator::group::group_overrides;
 use crate::coordinator::metadata::ImageMetadata;
 use crate::coordinator::runtime::CoordinatorElections;
 use crate::coordinator::share_state::ShareCoordinatorService;
 use crate::coordinator::transaction::TransactionCoordinatorService;
-use crate::coordinator::GroupCoordinatorService;
 
 /// Every kind of coordinator.
 #[derive(Debug, Clone)]
@@ -101,7 +101,8 @@ impl Coordinators {
 /// Topics that are new, gone, or have other partitions or replicas. A broker that moved to another rack makes all of
 /// them change: racks are where replicas are.
 fn changed_topics(image: &MetadataImage, delta: &MetadataDelta) -> BTreeSet<ByteString> {
-    let rack = |image: &MetadataImage, id: i32| image.cluster.broker(id).and_then(|broker| broker.rack.clone());
+    let rack =
+        |image: &MetadataImage, id: i32| image.cluster.broker(id).and_then(|broker| broker.rack.clone());
     let moved = |id: &&i32| rack(delta.base(), **id) != rack(image, **id);
     if delta.changed_brokers.iter().find(moved).is_some() {
         return image.topics.iter().map(|topic| ByteString::from(&*topic.name)).collect();

@@ -78,7 +78,8 @@ pub struct DeadLetterQueues {
 impl DeadLetterQueues {
     /// Queues of the groups whose partitions this broker leads.
     pub fn new(parts: DeadLetterQueueParts) -> Self {
-        let DeadLetterQueueParts { config, metadata, controller, channel, listener, request_timeout_ms } = parts;
+        let DeadLetterQueueParts { config, metadata, controller, channel, listener, request_timeout_ms } =
+            parts;
         let client_host = ByteString::from_static("/127.0.0.1");
         let sender = ProduceChannel { channel: Arc::clone(&channel), timeout_ms: request_timeout_ms };
         Self {
@@ -87,7 +88,13 @@ impl DeadLetterQueues {
             controller,
             channel,
             lanes: Lanes::new(sender),
-            call: Call { version: CREATE_TOPICS_VERSION, listener, client_id: None, client_host },
+            call: Call {
+                version: CREATE_TOPICS_VERSION,
+                listener,
+                connection_id: "".into(),
+                client_id: None,
+                client_host,
+            },
             request_timeout_ms,
         }
     }

@@ -185,6 +185,7 @@ impl InterBrokerChannel {
         let call = Call {
             version,
             listener: self.options.listener.as_str().into(),
+            connection_id: "".into(),
             client_id: Some(self.client_id.clone()),
             client_host: ByteString::from_static("/127.0.0.1"),
         };
@@ -244,7 +245,8 @@ impl InterBrokerChannel {
     /// Where a node listens for brokers, as `host:port`.
     fn address_of(&self, node_id: i32) -> Result<String, ChannelError> {
         let image = self.metadata.image();
-        let endpoint = alive_endpoint(&image, node_id, &self.options.listener).ok_or(ChannelError::Disconnected)?;
+        let endpoint =
+            alive_endpoint(&image, node_id, &self.options.listener).ok_or(ChannelError::Disconnected)?;
         if endpoint.security_protocol != PLAINTEXT {
             warn!(logger = LOGGER, "Node {node_id} cannot be asked: brokers speak only PLAINTEXT yet");
             return Err(ChannelError::Disconnected);

@@ -155,7 +155,8 @@ fn leaders_and_coordinators_are_those_that_live() {
     let mut records = vec![broker(HERE, 9092, false), broker(THERE, 9093, true)];
     records.extend(state_topic(&[HERE, THERE, -1]));
     let channel = channel(&records);
-    let leaders: Vec<_> = (0..4).map(|partition| channel.leader_of(TRANSACTION_STATE_TOPIC, partition)).collect();
+    let leaders: Vec<_> =
+        (0..4).map(|partition| channel.leader_of(TRANSACTION_STATE_TOPIC, partition)).collect();
     assert_eq!(leaders, [Some(HERE), None, None, None]);
     assert!(channel.contains(TRANSACTION_STATE_TOPIC, 2) && !channel.contains(TRANSACTION_STATE_TOPIC, 3));
     let key = (0..).map(|n: i32| n.to_string()).find(|key| partition_for(key, 3) == 0).unwrap();

@@ -13,7 +13,6 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tracing::error;
 
 use crate::config::KafkaConfig;
-use crate::node::parts;
 
 /// Between two turns of the housekeeper while something happens.
 const TURN: Duration = Duration::from_secs(1);
@@ -60,9 +59,6 @@ impl LogTasks {
             checkpoint_every: Duration::from_millis(high_watermarks.max(1).unsigned_abs()),
         };
         thread::Builder::new().name("log-housekeeper".to_owned()).spawn(move || housekeeper.run())?;
-        if config.values().typed("log.cleaner.enable") {
-            logs.start_cleaner(parts::cleaner(config))?;
-        }
         Ok(Self { timers, watch })
     }
 

@@ -272,7 +272,7 @@ impl MetadataPublisher {
         for topic_id in delta.topics.deleted.keys() {
             share.on_topic_deleted(*topic_id);
         }
-        let mut brokers_changed = delta.changed_features.contains(Feature::ShareVersion.name());
+        let mut brokers_changed = delta.changed_features.contains(Feature::ShareVersion.feature_name());
         for resource in &delta.changed_configs {
             match resource.resource_type {
                 ConfigResourceType::Group => share.on_group_config_changed(&resource.name),
@@ -283,7 +283,9 @@ impl MetadataPublisher {
         if brokers_changed {
             share.on_broker_config_changed();
         }
-        if delta.base().features.level(Feature::ShareVersion) > 0 && image.features.level(Feature::ShareVersion) == 0 {
+        if delta.base().features.level(Feature::ShareVersion) > 0
+            && image.features.level(Feature::ShareVersion) == 0
+        {
             share.remove_all();
         }
     }

@@ -1,8 +1,8 @@
 //! The broker role: partitions, coordinators, and the requests of clients.
 
 pub mod config_schema;
-pub mod coordinators;
 pub mod controller_requests;
+pub mod coordinators;
 pub mod dead_letters;
 pub mod directories;
 pub mod groups;

@@ -81,14 +81,20 @@ impl Persister for SharePersister {
         })
     }
 
-    fn write_state(&self, request: WriteShareGroupStateRequest) -> Persisted<'_, WriteShareGroupStateResponse> {
+    fn write_state(
+        &self,
+        request: WriteShareGroupStateRequest,
+    ) -> Persisted<'_, WriteShareGroupStateResponse> {
         Box::pin(async move {
             let results = self.write.ask_all(requests::write_parts(request)).await;
             Ok(requests::write_response(results))
         })
     }
 
-    fn delete_state(&self, request: DeleteShareGroupStateRequest) -> Persisted<'_, DeleteShareGroupStateResponse> {
+    fn delete_state(
+        &self,
+        request: DeleteShareGroupStateRequest,
+    ) -> Persisted<'_, DeleteShareGroupStateResponse> {
         Box::pin(async move {
             let results = self.delete.ask_all(requests::delete_parts(request)).await;
             Ok(requests::delete_response(results))

@@ -114,7 +114,9 @@ impl Questions {
         let response = match answer {
             Ok(response) => VerificationResponse::Answered(response),
             Err(ChannelError::UnsupportedVersion) => VerificationResponse::UnsupportedVersion,
-            Err(ChannelError::AuthenticationFailed(error)) => VerificationResponse::AuthenticationFailed(*error),
+            Err(ChannelError::AuthenticationFailed(error)) => {
+                VerificationResponse::AuthenticationFailed(*error)
+            }
             Err(ChannelError::Disconnected) => VerificationResponse::Disconnected,
         };
         let told = self.manager().on_response(node_id, &response);

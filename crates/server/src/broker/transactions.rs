@@ -47,9 +47,7 @@ impl TransactionCoordinator for TransactionRequests {
     ) -> BoxFuture<'a, AddOffsetsToTxnResponse> {
         Box::pin(async move {
             match self.groups.runtime().partition_of(&request.group_id) {
-                Ok(partition) => {
-                    self.transactions.add_offsets_to_txn(call.version, request, partition).await
-                }
+                Ok(partition) => self.transactions.add_offsets_to_txn(call.version, request, partition).await,
                 Err(error) => add_offsets_error(error),
             }
         })

@@ -30,10 +30,16 @@ pub trait Persister: Debug + Send + Sync {
     fn read_state(&self, request: ReadShareGroupStateRequest) -> Persisted<'_, ReadShareGroupStateResponse>;
 
     /// Writes what became of records, for the leader of their partitions.
-    fn write_state(&self, request: WriteShareGroupStateRequest) -> Persisted<'_, WriteShareGroupStateResponse>;
+    fn write_state(
+        &self,
+        request: WriteShareGroupStateRequest,
+    ) -> Persisted<'_, WriteShareGroupStateResponse>;
 
     /// Forgets partitions.
-    fn delete_state(&self, request: DeleteShareGroupStateRequest) -> Persisted<'_, DeleteShareGroupStateResponse>;
+    fn delete_state(
+        &self,
+        request: DeleteShareGroupStateRequest,
+    ) -> Persisted<'_, DeleteShareGroupStateResponse>;
 
     /// Tells how far partitions are.
     fn read_summary(

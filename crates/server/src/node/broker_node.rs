@@ -149,6 +149,9 @@ impl BrokerNode {
         })
         .await?;
         lifecycle.wait_until_caught_up().await;
+        if config.values().typed("log.cleaner.enable") {
+            logs.start_cleaner(parts::cleaner(config))?;
+        }
         let log_tasks = LogTasks::start(config, logs, log_watch.clone(), hurry)?;
         let handler = Arc::new(BrokerRequestHandler { context, logs: log_watch });
         // As in Kafka: requests are served once the cluster counts on this broker.

@@ -22,7 +22,6 @@ use crate::broker::share_persister::{BrokerStateChannel, SharePersister};
 use crate::broker::transaction_verifier::CoordinatorVerifier;
 use crate::config::KafkaConfig;
 use crate::coordinator::group::{GroupPartners, LocalReplicas};
-use crate::coordinator::runtime::CoordinatorElections;
 use crate::coordinator::share_state::{ShareCoordinatorParts, ShareCoordinatorService};
 use crate::coordinator::transaction::{TransactionCoordinatorService, TransactionServiceParts};
 use crate::coordinator::{GroupCoordinatorService, ReplicaLog};
@@ -140,7 +139,11 @@ impl CoordinatorParts<'_> {
         share_states
     }
 
-    fn share(&self, persister: Arc<SharePersister>, letters: &Arc<InterBrokerChannel>) -> Arc<SharePartitionManager> {
+    fn share(
+        &self,
+        persister: Arc<SharePersister>,
+        letters: &Arc<InterBrokerChannel>,
+    ) -> Arc<SharePartitionManager> {
         let config = self.config;
         let queues = DeadLetterQueues::new(DeadLetterQueueParts {
             config: self.live.clone(),

@@ -2,8 +2,8 @@
 
 mod broker_node;
 mod controller_listener;
-mod coordinators;
 mod controller_node;
+mod coordinators;
 mod parts;
 mod storage_check;
 

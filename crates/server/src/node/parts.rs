@@ -112,7 +112,9 @@ pub(crate) fn log_manager(
         recovery_threads_per_data_dir: count(config.settings.log.num_recovery_threads_per_data_dir),
         producer_state: ProducerStateManagerConfig {
             producer_id_expiration_ms: i64::from(p.producer_id_expiration_ms),
-            transaction_verification_enabled: config.values().typed("transaction.partition.verification.enable"),
+            transaction_verification_enabled: config
+                .values()
+                .typed("transaction.partition.verification.enable"),
             max_transaction_timeout_ms: i64::from(p.transaction_max_timeout_ms),
             ..Default::default()
         },
@@ -283,16 +285,17 @@ pub(crate) fn offsets_compression(config: &KafkaConfig) -> Compression {
 pub(crate) fn auto_topics(config: &KafkaConfig) -> AutoTopicShapes {
     let g = &config.settings.group_coordinator;
     let p = &config.settings.producer_state;
-    let internal = |partitions, replication_factor, segment_bytes: i32, cleanup: &str, more: &[(&str, String)]| {
-        let mut configs = vec![
-            ("cleanup.policy".to_owned(), cleanup.to_owned()),
-            ("segment.bytes".to_owned(), segment_bytes.to_string()),
-            // Coordinators read records as they wrote them.
-            ("compression.type".to_owned(), "producer".to_owned()),
-        ];
-        configs.extend(more.iter().map(|(k, v)| ((*k).to_owned(), v.clone())));
-        InternalTopicShape { partitions, replication_factor, configs }
-    };
+    let internal =
+        |partitions, replication_factor, segment_bytes: i32, cleanup: &str, more: &[(&str, String)]| {
+            let mut configs = vec![
+                ("cleanup.policy".to_owned(), cleanup.to_owned()),
+                ("segment.bytes".to_owned(), segment_bytes.to_string()),
+                // Coordinators read records as they wrote them.
+                ("compression.type".to_owned(), "producer".to_owned()),
+            ];
+            configs.extend(more.iter().map(|(k, v)| ((*k).to_owned(), v.clone())));
+            InternalTopicShape { partitions, replication_factor, configs }
+        };
     let share = |key: &str| config.values().typed::<i32>(key);
     AutoTopicShapes {
         offsets: internal(
@@ -336,10 +339,14 @@ fn millis(value: i64) -> Option<Duration> {
 }
 
 /// Settings of the share coordinator.
-pub(crate) fn share_coordinator(config: &KafkaConfig) -> ottla_coordinator::share_state::ShareCoordinatorConfig {
+pub(crate) fn share_coordinator(
+    config: &KafkaConfig,
+) -> ottla_coordinator::share_state::ShareCoordinatorConfig {
     let number = |key: &str| config.values().typed::<i32>(key);
     ottla_coordinator::share_state::ShareCoordinatorConfig {
-        snapshot_update_records_per_snapshot: number("share.coordinator.snapshot.update.records.per.snapshot"),
+        snapshot_update_records_per_snapshot: number(
+            "share.coordinator.snapshot.update.records.per.snapshot",
+        ),
         cold_partition_snapshot_interval_ms: number("share.coordinator.cold.partition.snapshot.interval.ms"),
         state_topic_prune_interval_ms: number("share.coordinator.state.topic.prune.interval.ms"),
         write_timeout_ms: number("share.coordinator.write.timeout.ms"),

@@ -23,11 +23,8 @@ pub(super) struct Lane {
 /// Sends one batch to where a lane leads.
 pub(super) trait BatchSender: Debug + Send + Sync + 'static {
     /// One attempt.
-    fn send(
-        &self,
-        lane: &Lane,
-        records: MemoryRecords,
-    ) -> impl Future<Output = Result<(), ErrorCode>> + Send;
+    fn send(&self, lane: &Lane, records: MemoryRecords)
+    -> impl Future<Output = Result<(), ErrorCode>> + Send;
 }
 
 /// A batch that waits for its turn.
@@ -158,9 +155,9 @@ mod tests {
     impl BatchSender for Arc<Leader> {
         async fn send(&self, lane: &Lane, records: MemoryRecords) -> Result<(), ErrorCode> {
             self.allowed.acquire().await.unwrap().forget();
-            let values = records.records(DecompressionLimits::default()).map(|record| {
-                String::from_utf8(record.unwrap().value.unwrap().to_vec()).unwrap()
-            });
+            let values = records
+                .records(DecompressionLimits::default())
+                .map(|record| String::from_utf8(record.unwrap().value.unwrap().to_vec()).unwrap());
             self.batches.lock().unwrap().push((lane.tp.partition, values.collect()));
             self.refuse.lock().unwrap().map_or(Ok(()), Err)
         }

@@ -6,13 +6,14 @@ use std::fmt::Debug;
 use bytestring::ByteString;
 use ottla_common::{ErrorCode, Uuid};
 use ottla_coordinator::share_state::requests;
-use ottla_protocol::messages::{
-    delete_share_group_state_request, delete_share_group_state_response, initialize_share_group_state_request,
-    initialize_share_group_state_response, read_share_group_state_request, read_share_group_state_response,
-    read_share_group_state_summary_request, read_share_group_state_summary_response,
-    write_share_group_state_request, write_share_group_state_response,
-};
 use ottla_protocol::Request;
+use ottla_protocol::messages::{
+    delete_share_group_state_request, delete_share_group_state_response,
+    initialize_share_group_state_request, initialize_share_group_state_response,
+    read_share_group_state_request, read_share_group_state_response, read_share_group_state_summary_request,
+    read_share_group_state_summary_response, write_share_group_state_request,
+    write_share_group_state_response,
+};
 
 /// One of the requests: what is asked of each share-partition, and what is answered for it.
 pub(super) trait StateApi: Debug + Send + Sync + 'static {

@@ -31,7 +31,13 @@ impl BrokerStateChannel {
         listener: &str,
     ) -> Self {
         let client_host = ByteString::from_static("/127.0.0.1");
-        let call = Call { version: 0, listener: listener.into(), client_id: None, client_host };
+        let call = Call {
+            version: 0,
+            listener: listener.into(),
+            connection_id: "".into(),
+            client_id: None,
+            client_host,
+        };
         Self { channel, auto_topics, call }
     }
 }

@@ -64,7 +64,11 @@ impl<A: StateApi> StateClient<A> {
     }
 
     /// Asks something of a share-partition. It is under way when this returns; the answer is in the future.
-    pub(super) fn ask(&self, key: SharePartitionKey, data: A::Data) -> impl Future<Output = A::Result> + Send + use<A> {
+    pub(super) fn ask(
+        &self,
+        key: SharePartitionKey,
+        data: A::Data,
+    ) -> impl Future<Output = A::Result> + Send + use<A> {
         let partition = key.partition;
         let (answer, receiver) = oneshot::channel();
         // If the task is gone, so is the sender of the answer.

@@ -253,7 +253,8 @@ impl<A: StateApi> StateSender<A> {
     fn pause_ms(&mut self, failures: u32) -> i64 {
         let doubled = BACKOFF_MS << failures.saturating_sub(1).min(16);
         // A step of a linear congruential generator is chance enough here.
-        self.jitter = self.jitter.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.jitter =
+            self.jitter.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let chance = (self.jitter >> 33) % (2 * JITTER_PER_MILLE + 1);
         let per_mille = i64::try_from(1_000 - JITTER_PER_MILLE + chance).unwrap_or(1_000);
         doubled.min(BACKOFF_MAX_MS) * per_mille / 1_000

@@ -68,7 +68,10 @@ async fn who_is_not_the_coordinator_says_so() {
     ] {
         assert_eq!(fixture.beat(join_request()).await.error_code, error.code());
         let described = fixture.service.consumer_group_describe(describe_request(&[GROUP])).await;
-        assert_eq!((described.groups[0].error_code, &described.groups[0].group_id[..]), (error.code(), GROUP));
+        assert_eq!(
+            (described.groups[0].error_code, &described.groups[0].group_id[..]),
+            (error.code(), GROUP)
+        );
     }
 }
 
@@ -88,10 +91,9 @@ async fn a_member_joins_and_its_group_is_described() {
     let codes: Vec<_> = described.groups.iter().map(|group| ErrorCode::from_code(group.error_code)).collect();
     assert_eq!(codes, [ErrorCode::None, ErrorCode::InvalidGroupId, ErrorCode::GroupIdNotFound]);
     assert_eq!(&described.groups[0].members[0].client_host[..], "/127.0.0.1");
-    let listed = f.service.list_groups(ListGroupsRequest {
-        types_filter: vec!["consumer".into()],
-        ..Default::default()
-    });
+    let listed = f
+        .service
+        .list_groups(ListGroupsRequest { types_filter: vec!["consumer".into()], ..Default::default() });
     assert_eq!(listed.await.groups.len(), 1);
 }
 

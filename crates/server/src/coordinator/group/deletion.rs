@@ -29,8 +29,7 @@ impl GroupCoordinatorService {
         // A group that nothing is kept of, or that is none, is for the last step to judge.
         self.forget_description(partition, group_id).await?;
         let asked = group_id.clone();
-        let mut results =
-            self.write(partition, move |_, shard| Ok(shard.delete_groups(&[asked]))).await?;
+        let mut results = self.write(partition, move |_, shard| Ok(shard.delete_groups(&[asked]))).await?;
         results.pop().ok_or(ErrorCode::UnknownServerError.into())
     }
 

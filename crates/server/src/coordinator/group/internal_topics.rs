@@ -55,7 +55,11 @@ impl StreamsInternalTopics {
 
     /// Begins to make the topics that the group lacks, and tells its member what went wrong the last time. Does not
     /// wait: the member's next heartbeat looks again.
-    pub fn create_for(&self, call: &Call, result: StreamsGroupHeartbeatResult) -> StreamsGroupHeartbeatResponse {
+    pub fn create_for(
+        &self,
+        call: &Call,
+        result: StreamsGroupHeartbeatResult,
+    ) -> StreamsGroupHeartbeatResponse {
         let StreamsGroupHeartbeatResult { mut response, creatable_topics, .. } = result;
         if creatable_topics.is_empty() {
             return response;
@@ -95,7 +99,8 @@ impl StreamsInternalTopics {
         let now_ms = self.time.now_ms();
         let mut creations = lock(&self.creations);
         let is_due = |topic: &CreatableTopic| {
-            creations.errors.get(now_ms, &topic.name).is_none() && creations.in_flight.insert(topic.name.clone())
+            creations.errors.get(now_ms, &topic.name).is_none()
+                && creations.in_flight.insert(topic.name.clone())
         };
         topics.into_iter().filter(is_due).collect()
     }

@@ -67,7 +67,13 @@ impl Controller for TestController {
 }
 
 fn call() -> Call {
-    Call { version: 1, listener: "PLAINTEXT".into(), client_id: None, client_host: "/127.0.0.1".into() }
+    Call {
+        version: 1,
+        listener: "PLAINTEXT".into(),
+        connection_id: "".into(),
+        client_id: None,
+        client_host: "/127.0.0.1".into(),
+    }
 }
 
 /// What a heartbeat of a group leads to that lacks these topics.

@@ -38,10 +38,6 @@ impl GroupCoordinators {
         Self { config, compression, cluster: RwLock::new(cluster) }
     }
 
-    pub(super) fn config(&self) -> &Arc<GroupCoordinatorConfig> {
-        &self.config
-    }
-
     /// The newest topics.
     pub(super) fn metadata(&self) -> Arc<dyn CoordinatorMetadata> {
         Arc::clone(&self.cluster.read().unwrap_or_else(PoisonError::into_inner).metadata)

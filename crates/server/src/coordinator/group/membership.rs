@@ -29,8 +29,9 @@ impl GroupCoordinatorService {
         let response = match self.admit_join(&context, request).await {
             Ok(request) => {
                 let group_id = request.group_id.clone();
-                let join =
-                    move |worker: &mut Worker<GroupCoordinators>, sender| join(worker, &context, &request, sender);
+                let join = move |worker: &mut Worker<GroupCoordinators>, sender| {
+                    join(worker, &context, &request, sender)
+                };
                 self.park(&group_id, join).await.unwrap_or_else(refused)
             }
             Err(error) => refused(error),
@@ -50,7 +51,8 @@ impl GroupCoordinatorService {
             return refused(error);
         }
         let group_id = request.group_id.clone();
-        let sync = move |worker: &mut Worker<GroupCoordinators>, sender| {
+        let sync = move |worker: &mut Worker<GroupCoordinators>,
+                         sender: oneshot::Sender<SyncGroupResponse>| {
             let token = worker.park(move |reply| match reply {
                 GroupReply::Sync(response) => drop(sender.send(response)),
                 GroupReply::Join(_) => debug_assert!(false, "PARKED-ANSWERED-ONCE"),

@@ -12,7 +12,11 @@ use super::GroupCoordinatorService;
 
 impl GroupCoordinatorService {
     /// The cluster has these topics now. `changed` are those that are new, gone, or have other partitions or racks.
-    pub async fn on_new_metadata(&self, metadata: Arc<dyn CoordinatorMetadata>, changed: BTreeSet<ByteString>) {
+    pub async fn on_new_metadata(
+        &self,
+        metadata: Arc<dyn CoordinatorMetadata>,
+        changed: BTreeSet<ByteString>,
+    ) {
         // First the state that a loading shard looks at when it is done.
         self.runtime().kind().set_metadata(Arc::clone(&metadata));
         let tell = move |shard: &GroupCoordinatorShard| {

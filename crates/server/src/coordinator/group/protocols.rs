@@ -59,7 +59,9 @@ pub(crate) fn unsupported_consumer_group_heartbeat() -> ConsumerGroupHeartbeatRe
     ConsumerGroupHeartbeatResponse { error_code: UNSUPPORTED, ..Default::default() }
 }
 
-pub(crate) fn unsupported_consumer_group_describe(group_ids: Vec<ByteString>) -> ConsumerGroupDescribeResponse {
+pub(crate) fn unsupported_consumer_group_describe(
+    group_ids: Vec<ByteString>,
+) -> ConsumerGroupDescribeResponse {
     let group = |group_id| consumer_group_describe_response::DescribedGroup {
         group_id,
         error_code: UNSUPPORTED,
@@ -156,8 +158,11 @@ mod tests {
     #[test]
     fn each_group_is_told() {
         let asked = || vec!["a".into(), "b".into()];
-        let codes: Vec<i16> =
-            unsupported_consumer_group_describe(asked()).groups.iter().map(|group| group.error_code).collect();
+        let codes: Vec<i16> = unsupported_consumer_group_describe(asked())
+            .groups
+            .iter()
+            .map(|group| group.error_code)
+            .collect();
         assert_eq!(codes, [UNSUPPORTED, UNSUPPORTED]);
         assert_eq!(unsupported_share_group_describe(asked()).groups.len(), 2);
         assert_eq!(&unsupported_streams_group_describe(asked()).groups[1].group_id[..], "b");

@@ -70,7 +70,9 @@ impl GroupCoordinatorService {
         T: Send + 'static,
         F: FnOnce(i64, &GroupCoordinatorShard) -> Result<GroupResult<T>, GroupError> + Send + 'static,
     {
-        self.runtime.write(partition, move |now_ms, shard| decide(now_ms, shard).map_err(GroupError::code)).await
+        self.runtime
+            .write(partition, move |now_ms, shard| decide(now_ms, shard).map_err(GroupError::code))
+            .await
     }
 
     /// The same, where the client is told in words why it is refused.

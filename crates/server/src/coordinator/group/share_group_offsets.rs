@@ -77,7 +77,11 @@ impl GroupCoordinatorService {
         }
     }
 
-    async fn initialize_altered(&self, partition: i32, altered: AlteredOffsets) -> AlterShareGroupOffsetsResponse {
+    async fn initialize_altered(
+        &self,
+        partition: i32,
+        altered: AlteredOffsets,
+    ) -> AlterShareGroupOffsetsResponse {
         let AlteredOffsets { response, initialize } = altered;
         let Some(request) = initialize else { return response };
         let initialized = self.partners.persister.initialize_state(request.clone()).await;
@@ -142,7 +146,12 @@ fn all_initialized(response: &InitializeShareGroupStateResponse) -> bool {
 
 fn not_described(group_id: ByteString, error: ErrorCode) -> DescribeShareGroupOffsetsResponseGroup {
     let error_message = Some(ByteString::from_static(error.name()));
-    DescribeShareGroupOffsetsResponseGroup { group_id, error_code: error.code(), error_message, ..Default::default() }
+    DescribeShareGroupOffsetsResponseGroup {
+        group_id,
+        error_code: error.code(),
+        error_message,
+        ..Default::default()
+    }
 }
 
 fn not_altered(refusal: Refusal) -> AlterShareGroupOffsetsResponse {

@@ -39,7 +39,8 @@ fn delete_request(group_id: &str, topics: &[&'static str]) -> DeleteShareGroupOf
 impl Fixture {
     /// A share group that begins with both partitions of `pagos`.
     pub(super) async fn share_group(&self) {
-        let altered = self.service.alter_share_group_offsets(alter_request(GROUP, &[("pagos", &[0, 1])])).await;
+        let altered =
+            self.service.alter_share_group_offsets(alter_request(GROUP, &[("pagos", &[0, 1])])).await;
         assert_eq!((altered.error_code, altered.responses[0].partitions[0].error_code), (0, 0));
     }
 
@@ -97,7 +98,8 @@ async fn a_group_begins_is_described_and_forgets() {
     let told: Vec<_> = group.topics[0].partitions.iter().map(|p| (p.start_offset, p.lag)).collect();
     assert_eq!(told, vec![(START_OFFSET, END_OFFSET - START_OFFSET); 2]);
     let deleted = f.service.delete_share_group_offsets(delete_request(GROUP, &["pagos", "nada"])).await;
-    let codes: Vec<_> = deleted.responses.iter().map(|topic| ErrorCode::from_code(topic.error_code)).collect();
+    let codes: Vec<_> =
+        deleted.responses.iter().map(|topic| ErrorCode::from_code(topic.error_code)).collect();
     assert_eq!(codes, [ErrorCode::None, ErrorCode::UnknownTopicOrPartition]);
     assert!(f.describe_offsets(None).await.topics.is_empty());
     // Nothing is left to ask the share coordinator for.

@@ -52,7 +52,10 @@ impl GroupCoordinatorService {
     }
 
     /// What there is to know about share groups.
-    pub async fn share_group_describe(&self, request: ShareGroupDescribeRequest) -> ShareGroupDescribeResponse {
+    pub async fn share_group_describe(
+        &self,
+        request: ShareGroupDescribeRequest,
+    ) -> ShareGroupDescribeResponse {
         let now_ms = self.time.now_ms();
         let describe = move |shard: &GroupCoordinatorShard, group_id: &ByteString| {
             shard.share_group_describe(now_ms, group_id)

@@ -54,7 +54,10 @@ async fn who_is_not_the_coordinator_says_so() {
     ] {
         assert_eq!(fixture.share_beat(request("yo", 0)).await.error_code, error.code());
         let described = fixture.service.share_group_describe(describe_request(&[GROUP])).await;
-        assert_eq!((described.groups[0].error_code, &described.groups[0].group_id[..]), (error.code(), GROUP));
+        assert_eq!(
+            (described.groups[0].error_code, &described.groups[0].group_id[..]),
+            (error.code(), GROUP)
+        );
     }
 }
 

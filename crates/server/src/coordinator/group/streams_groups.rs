@@ -85,7 +85,9 @@ fn check_topic_names(request: &StreamsGroupHeartbeatRequest) -> Result<(), Refus
     let internal: Vec<&str> = names.iter().copied().filter(|name| is_internal(name)).collect();
     if !internal.is_empty() {
         let list = internal.join(",");
-        return invalid(format!("Use of Kafka internal topics {list} in a Kafka Streams topology is prohibited."));
+        return invalid(format!(
+            "Use of Kafka internal topics {list} in a Kafka Streams topology is prohibited."
+        ));
     }
     let nameless: Vec<&str> = names.into_iter().filter(|name| !topic_name::is_valid(name)).collect();
     if !nameless.is_empty() {

@@ -36,11 +36,18 @@ pub(super) fn join_request() -> StreamsGroupHeartbeatRequest {
 }
 
 impl Fixture {
-    pub(super) async fn streams_beat(&self, request: StreamsGroupHeartbeatRequest) -> StreamsGroupHeartbeatResult {
+    pub(super) async fn streams_beat(
+        &self,
+        request: StreamsGroupHeartbeatRequest,
+    ) -> StreamsGroupHeartbeatResult {
         self.service.streams_group_heartbeat(context(NEWEST), request).await
     }
 
-    pub(super) async fn describe_streams(&self, group_ids: &[&str], with_description: bool) -> StreamsGroupDescribeResponse {
+    pub(super) async fn describe_streams(
+        &self,
+        group_ids: &[&str],
+        with_description: bool,
+    ) -> StreamsGroupDescribeResponse {
         let group_ids = group_ids.iter().map(|group_id| (*group_id).into()).collect();
         let request = StreamsGroupDescribeRequest {
             group_ids,
@@ -60,7 +67,10 @@ async fn who_is_not_the_coordinator_says_so() {
         let refused = f.streams_beat(join_request()).await;
         assert_eq!((refused.response.error_code, refused.creatable_topics.len()), (error.code(), 0));
         let described = f.describe_streams(&[GROUP], true).await;
-        assert_eq!((described.groups[0].error_code, &described.groups[0].group_id[..]), (error.code(), GROUP));
+        assert_eq!(
+            (described.groups[0].error_code, &described.groups[0].group_id[..]),
+            (error.code(), GROUP)
+        );
     }
 }
 
@@ -87,10 +97,8 @@ async fn topologies_with_impossible_topics_are_refused() {
         ("pa gos", CHANGELOG),
         ("pagos", ".."),
     ] {
-        let request = StreamsGroupHeartbeatRequest {
-            topology: Some(topology(source, changelog)),
-            ..join_request()
-        };
+        let request =
+            StreamsGroupHeartbeatRequest { topology: Some(topology(source, changelog)), ..join_request() };
         let refused = f.streams_beat(request).await.response;
         let error = ErrorCode::from_code(refused.error_code);
         assert_eq!(error, ErrorCode::StreamsInvalidTopology, "{source} {changelog}");

@@ -12,9 +12,9 @@ use ottla_coordinator::metadata::{CoordinatorMetadata, CoordinatorTopic};
 use ottla_protocol::messages::read_share_group_state_summary_response as summary;
 use ottla_protocol::messages::{
     DeleteShareGroupStateRequest, DeleteShareGroupStateResponse, InitializeShareGroupStateRequest,
-    InitializeShareGroupStateResponse, ListGroupsRequest, ReadShareGroupStateRequest, ReadShareGroupStateResponse,
-    ReadShareGroupStateSummaryRequest, ReadShareGroupStateSummaryResponse, WriteShareGroupStateRequest,
-    WriteShareGroupStateResponse, delete_share_group_state_response as delete,
+    InitializeShareGroupStateResponse, ListGroupsRequest, ReadShareGroupStateRequest,
+    ReadShareGroupStateResponse, ReadShareGroupStateSummaryRequest, ReadShareGroupStateSummaryResponse,
+    WriteShareGroupStateRequest, WriteShareGroupStateResponse, delete_share_group_state_response as delete,
     initialize_share_group_state_response as initialize,
 };
 use ottla_record::Compression;
@@ -22,8 +22,8 @@ use ottla_replica::{TransactionalWrite, VerificationGuard};
 use tokio::runtime::Handle;
 
 use super::{
-    GroupCoordinatorService, GroupPartners, LatestOffsets, PartitionMetadataClient, TopologyDescriptionPlugin,
-    TransactionGate,
+    GroupCoordinatorService, GroupPartners, LatestOffsets, PartitionMetadataClient,
+    TopologyDescriptionPlugin, TransactionGate,
 };
 use crate::coordinator::runtime::testing::{MemoryPartitions, until};
 use crate::coordinator::share_persister::{Persisted, Persister};
@@ -154,7 +154,10 @@ impl Persister for TestPartners {
         self.answers().answer(WriteShareGroupStateResponse::default())
     }
 
-    fn delete_state(&self, request: DeleteShareGroupStateRequest) -> Persisted<'_, DeleteShareGroupStateResponse> {
+    fn delete_state(
+        &self,
+        request: DeleteShareGroupStateRequest,
+    ) -> Persisted<'_, DeleteShareGroupStateResponse> {
         let mut answers = self.answers();
         let error_code = answers.partition_code();
         let results = request.topics.iter().map(|topic| delete::DeleteStateResult {
@@ -162,7 +165,11 @@ impl Persister for TestPartners {
             partitions: topic
                 .partitions
                 .iter()
-                .map(|data| delete::PartitionResult { partition: data.partition, error_code, ..Default::default() })
+                .map(|data| delete::PartitionResult {
+                    partition: data.partition,
+                    error_code,
+                    ..Default::default()
+                })
                 .collect(),
             ..Default::default()
         });
@@ -192,7 +199,8 @@ impl Persister for TestPartners {
                 .collect(),
             ..Default::default()
         });
-        let response = ReadShareGroupStateSummaryResponse { results: results.collect(), ..Default::default() };
+        let response =
+            ReadShareGroupStateSummaryResponse { results: results.collect(), ..Default::default() };
         answers.answer(response)
     }
 }

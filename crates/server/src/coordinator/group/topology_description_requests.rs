@@ -87,8 +87,14 @@ impl GroupCoordinatorService {
     ) {
         if self.partners.topology_descriptions.is_some() {
             let (now_ms, random) = (self.time.now_ms(), rand::random());
-            self.push_backoff()
-                .maybe_require_description(now_ms, random, api_version, member_epoch, group_id, result);
+            self.push_backoff().maybe_require_description(
+                now_ms,
+                random,
+                api_version,
+                member_epoch,
+                group_id,
+                result,
+            );
         }
     }
 
@@ -148,7 +154,12 @@ impl GroupCoordinatorService {
 
     /// When a group could not note what happened, it says that nobody knows: a member is asked again, later. Another
     /// coordinator asks on its own account.
-    fn after_note(&self, group_id: &ByteString, epoch: i32, noted: Result<(), Refusal>) -> Result<(), Refusal> {
+    fn after_note(
+        &self,
+        group_id: &ByteString,
+        epoch: i32,
+        noted: Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
         let mut backoff = self.push_backoff();
         match noted.as_ref().map_err(|refusal| refusal.error) {
             Ok(()) => backoff.clear(group_id, epoch),
@@ -168,7 +179,11 @@ impl GroupCoordinatorService {
 impl GroupCoordinatorService {
     /// Has the plugin forget a group that has no members. `false`: there was nothing to forget, or the group came to
     /// life again.
-    pub(super) async fn forget_description(&self, partition: i32, group_id: &ByteString) -> Result<bool, Refusal> {
+    pub(super) async fn forget_description(
+        &self,
+        partition: i32,
+        group_id: &ByteString,
+    ) -> Result<bool, Refusal> {
         let Some(plugin) = &self.partners.topology_descriptions else { return Ok(false) };
         let asked = group_id.clone();
         let mark = move |now_ms: i64, shard: &GroupCoordinatorShard| {
@@ -208,8 +223,9 @@ impl GroupCoordinatorService {
         }
         let asked = group_id.clone();
         let look = move |_: &GroupCoordinatorShard, newest: &GroupCoordinatorShard| {
-            streams_group(newest, &asked)
-                .is_some_and(|group| group.is_empty() && group.stored_description_topology_epoch() != NOT_STORED)
+            streams_group(newest, &asked).is_some_and(|group| {
+                group.is_empty() && group.stored_description_topology_epoch() != NOT_STORED
+            })
         };
         if !self.read(partition, look).await? {
             return Ok(());
@@ -272,7 +288,12 @@ fn left_overs(committed: &GroupCoordinatorShard) -> Vec<ByteString> {
                 && !has_offsets(committed, group_id)
         })
     };
-    committed.groups().map(|(group_id, _)| group_id).filter(|group_id| is_left_over(group_id)).cloned().collect()
+    committed
+        .groups()
+        .map(|(group_id, _)| group_id)
+        .filter(|group_id| is_left_over(group_id))
+        .cloned()
+        .collect()
 }
 
 fn has_offsets(committed: &GroupCoordinatorShard, group_id: &ByteString) -> bool {

@@ -123,7 +123,8 @@ pub(super) fn about_description<T>(
 pub(super) fn folded<T>(decision: StreamsDecision<T>) -> GroupResult<T> {
     let StreamsDecision { records, response, timers, changes } = decision;
     debug_assert!(timers.is_empty(), "descriptions have no timers");
-    let mut result = GroupResult::with_records(records.into_iter().map(GroupRecord::Streams).collect(), response);
+    let mut result =
+        GroupResult::with_records(records.into_iter().map(GroupRecord::Streams).collect(), response);
     result.changes = changes.into_iter().map(GroupChange::Streams).collect();
     result
 }

@@ -50,9 +50,11 @@ impl GroupCoordinatorService {
             partitions: vec![(TopicPartition::new(GROUP_METADATA_TOPIC, partition), NO_SEQUENCE)],
         };
         let guard = self.partners.transactions.verify(write).await?;
-        let proof = TransactionProof { guard, ..TransactionProof::NONE };
-        let producer =
-            TransactionalProducer { producer_id: request.producer_id, producer_epoch: request.producer_epoch };
+        let proof = TransactionProof { guard };
+        let producer = TransactionalProducer {
+            producer_id: request.producer_id,
+            producer_epoch: request.producer_epoch,
+        };
         let decide = move |now_ms: i64, shard: &GroupCoordinatorShard| {
             let decided = shard.commit_transactional_offset(now_ms, &context, &request);
             decided.map(|result| GroupResult { producer: Some(producer), ..result }).map_err(GroupError::code)

@@ -13,13 +13,11 @@ pub(super) const LOGGER: &str = "org.apache.kafka.coordinator.common.runtime.Coo
 pub struct TransactionProof {
     /// That the transaction's coordinator knows of this partition.
     pub guard: VerificationGuard,
-    /// The `transaction.version` that the client speaks.
-    pub transaction_version: i16,
 }
 
 impl TransactionProof {
     /// For what belongs to no transaction.
-    pub const NONE: Self = Self { guard: VerificationGuard::SENTINEL, transaction_version: 0 };
+    pub const NONE: Self = Self { guard: VerificationGuard::SENTINEL };
 }
 
 /// The partitions of a coordinator's topic, as far as this broker has them.

@@ -1,6 +1,7 @@
 //! One partition of a coordinator's topic, and the task that serves it.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
@@ -112,19 +113,22 @@ impl<K: CoordinatorKind> CoordinatorLog for LedPartition<K> {
         entries: &[LogEntry],
         producer: Option<TransactionalProducer>,
     ) -> Result<i64, ErrorCode> {
-        let simple = |entry: &LogEntry| SimpleRecord::new(now_ms, Some(entry.key.clone()), entry.value.clone());
+        let simple =
+            |entry: &LogEntry| SimpleRecord::new(now_ms, Some(entry.key.clone()), entry.value.clone());
         let simple: Vec<SimpleRecord> = entries.iter().map(simple).collect();
         let compression = self.kind.compression();
         let batch = match producer {
             None => MemoryRecords::with_records(compression, &simple),
             // The coordinator writes in the producer's name, outside of its sequence.
-            Some(TransactionalProducer { producer_id, producer_epoch }) => MemoryRecords::with_transactional_records(
-                compression,
-                producer_id,
-                producer_epoch,
-                BASE_SEQUENCE,
-                &simple,
-            ),
+            Some(TransactionalProducer { producer_id, producer_epoch }) => {
+                MemoryRecords::with_transactional_records(
+                    compression,
+                    producer_id,
+                    producer_epoch,
+                    BASE_SEQUENCE,
+                    &simple,
+                )
+            }
         };
         let batch = batch.map_err(|_| ErrorCode::RecordListTooLarge)?;
         self.log.append(&self.partition, self.leader_epoch, batch.into_bytes(), self.proof)
@@ -185,7 +189,8 @@ impl<K: CoordinatorKind> PartitionTask<K> {
             let turn = Arc::clone(&loads).acquire_owned().await;
             let (clock, cancelled) = (Arc::clone(&time), Arc::clone(&work.cancelled));
             let loading = tokio::task::spawn_blocking(move || load_worker(led, clock, &cancelled));
-            let loaded = loading.await.unwrap_or_else(|panicked| Err(LoadError::Panicked(panicked.to_string())));
+            let loaded =
+                loading.await.unwrap_or_else(|panicked| Err(LoadError::Panicked(panicked.to_string())));
             drop(turn);
             let worker = match loaded {
                 Ok(worker) => worker,
@@ -246,6 +251,15 @@ pub struct Worker<K: CoordinatorKind> {
     next_token: u64,
 }
 
+impl<K: CoordinatorKind> fmt::Debug for Worker<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker")
+            .field("led", &self.led)
+            .field("parked", &self.parked.len())
+            .finish_non_exhaustive()
+    }
+}
+
 impl<K: CoordinatorKind> Worker<K> {
     /// The committed state and the newest one.
     pub fn states(&self) -> (&K::Shard, &K::Shard) {
@@ -264,7 +278,12 @@ impl<K: CoordinatorKind> Worker<K> {
     }
 
     /// Carries out a decision within a transaction.
-    pub fn execute_with_proof(&mut self, result: ResultOf<K>, completion: Completion, proof: TransactionProof) {
+    pub fn execute_with_proof(
+        &mut self,
+        result: ResultOf<K>,
+        completion: Completion,
+        proof: TransactionProof,
+    ) {
         self.led.proof = proof;
         self.execute(result, Some(completion));
         self.led.proof = TransactionProof::NONE;

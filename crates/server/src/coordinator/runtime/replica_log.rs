@@ -30,8 +30,8 @@ impl PartitionLog for ReplicaLog {
         proof: TransactionProof,
     ) -> Result<i64, ErrorCode> {
         let partition = self.replicas.partition(partition)?;
-        let TransactionProof { guard, transaction_version } = proof;
-        match partition.append_as_coordinator(records, leader_epoch, guard, transaction_version) {
+        let version = TransactionVersion::UNKNOWN;
+        match partition.append_as_coordinator(records, leader_epoch, proof.guard, version) {
             Ok(appended) => Ok(appended.base_offset),
             Err(failure) => Err(failure.error),
         }
@@ -60,7 +60,9 @@ impl PartitionLog for ReplicaLog {
 
     fn max_batch_bytes(&self, partition: &TopicPartition) -> usize {
         // A partition that is gone takes nothing: the append will say so.
-        self.replicas.partition(partition).map_or(usize::MAX, |partition| partition.log().config().max_message_bytes)
+        self.replicas
+            .partition(partition)
+            .map_or(usize::MAX, |partition| partition.log().config().max_message_bytes)
     }
 
     fn high_watermark(&self, partition: &TopicPartition) -> Result<i64, ErrorCode> {

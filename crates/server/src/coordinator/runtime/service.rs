@@ -144,7 +144,8 @@ impl<K: CoordinatorKind> CoordinatorRuntime<K> {
     /// itself is gone; an epoch that is not newer than the known one is old news.
     pub fn on_resignation(&self, partition: i32, leader_epoch: Option<i32>) {
         let mut partitions = self.write_partitions();
-        let newer = |handle: &PartitionHandle<K>| leader_epoch.is_none_or(|epoch| handle.leader_epoch < epoch);
+        let newer =
+            |handle: &PartitionHandle<K>| leader_epoch.is_none_or(|epoch| handle.leader_epoch < epoch);
         if partitions.get(&partition).is_some_and(newer) {
             partitions.remove(&partition);
         }
@@ -209,7 +210,10 @@ impl<K: CoordinatorKind> CoordinatorRuntime<K> {
     pub async fn complete_transaction(&self, partition: i32, end: EndTransaction) -> Result<(), ErrorCode> {
         let (sender, receiver) = oneshot::channel();
         self.send(partition, move |worker| {
-            let complete = move |outcome| drop(sender.send(outcome));
+            let complete = move |outcome: Result<(), ErrorCode>| {
+                // Whoever asked may be gone.
+                let _ = sender.send(outcome);
+            };
             worker.complete_transaction(&end, Box::new(complete));
         })
         .await?;

@@ -80,7 +80,8 @@ impl PartitionLog for MemoryPartitions {
         now_ms: i64,
         end: &EndTransaction,
     ) -> Result<i64, ErrorCode> {
-        let marker = EndTransactionMarker::new(end.result == TransactionResult::Commit, end.coordinator_epoch);
+        let marker =
+            EndTransactionMarker::new(end.result == TransactionResult::Commit, end.coordinator_epoch);
         let producer = end.producer;
         let (id, producer_epoch) = (producer.producer_id, producer.producer_epoch);
         let batch = MemoryRecords::with_end_transaction_marker(0, now_ms, epoch, id, producer_epoch, marker);

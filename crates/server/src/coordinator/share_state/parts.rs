@@ -11,13 +11,8 @@ use super::kind::ShareCoordinators;
 use crate::coordinator::runtime::{CoordinatorKind, CoordinatorRuntime, Worker};
 
 /// How a shard decides what is asked of one share-partition.
-pub(super) type Decide<P, R> = fn(
-    &ShareCoordinatorShard,
-    i64,
-    &dyn CoordinatorMetadata,
-    &SharePartitionKey,
-    &P,
-) -> ShareStateResult<R>;
+pub(super) type Decide<P, R> =
+    fn(&ShareCoordinatorShard, i64, &dyn CoordinatorMetadata, &SharePartitionKey, &P) -> ShareStateResult<R>;
 
 /// What is particular about one of the requests.
 pub(super) struct StateApi<P, R> {

@@ -66,8 +66,16 @@ pub struct ShareCoordinatorService {
 impl ShareCoordinatorService {
     /// A coordinator that refuses everything until it is started up.
     pub fn new(parts: ShareCoordinatorParts) -> Self {
-        let ShareCoordinatorParts { config, compression, append_linger, metadata, log, records, time, runtime } =
-            parts;
+        let ShareCoordinatorParts {
+            config,
+            compression,
+            append_linger,
+            metadata,
+            log,
+            records,
+            time,
+            runtime,
+        } = parts;
         let prune_interval =
             Duration::from_millis(u64::from(config.state_topic_prune_interval_ms.max(1).unsigned_abs()));
         let kind = Arc::new(ShareCoordinators::new(Arc::new(config), compression, append_linger, metadata));
@@ -157,7 +165,9 @@ impl ShareCoordinatorService {
     ) -> ReadShareGroupStateSummaryResponse {
         let api = StateApi {
             action: "read share group state summary",
-            decide: |shard, _, metadata, key, _| ShareStateResult::of(shard.read_state_summary(metadata, key)),
+            decide: |shard, _, metadata, key, _| {
+                ShareStateResult::of(shard.read_state_summary(metadata, key))
+            },
             refuse: read_summary_refused,
         };
         read_summary_response(parts::run(&self.runtime, api, read_summary_parts(request)).await)

@@ -104,7 +104,11 @@ impl Fixture {
         .await;
     }
 
-    async fn initialize(&self, partitions: impl IntoIterator<Item = i32>, state_epoch: i32) -> Vec<ErrorCode> {
+    async fn initialize(
+        &self,
+        partitions: impl IntoIterator<Item = i32>,
+        state_epoch: i32,
+    ) -> Vec<ErrorCode> {
         let data = |partition| initialize::PartitionData {
             partition,
             state_epoch,
@@ -139,19 +143,19 @@ impl Fixture {
 
     async fn write_all(&self, partitions: Vec<write::PartitionData>) -> Vec<ErrorCode> {
         let topic = write::WriteStateData { topic_id: TOPIC, partitions, ..Default::default() };
-        let request = WriteShareGroupStateRequest {
-            group_id: GROUP.into(),
-            topics: vec![topic],
-            ..Default::default()
-        };
+        let request =
+            WriteShareGroupStateRequest { group_id: GROUP.into(), topics: vec![topic], ..Default::default() };
         let response = self.service.write_state(request).await;
         codes(response.results[0].partitions.iter().map(|result| result.error_code))
     }
 
-    async fn read(&self, partition: i32, leader_epoch: i32) -> read_share_group_state_response::PartitionResult {
+    async fn read(
+        &self,
+        partition: i32,
+        leader_epoch: i32,
+    ) -> read_share_group_state_response::PartitionResult {
         let data = read::PartitionData { partition, leader_epoch, ..Default::default() };
-        let topic =
-            read::ReadStateData { topic_id: TOPIC, partitions: vec![data], ..Default::default() };
+        let topic = read::ReadStateData { topic_id: TOPIC, partitions: vec![data], ..Default::default() };
         let request =
             ReadShareGroupStateRequest { group_id: GROUP.into(), topics: vec![topic], ..Default::default() };
         let mut response = self.service.read_state(request).await;
@@ -160,10 +164,12 @@ impl Fixture {
 
     async fn delete(&self, partition: i32) -> ErrorCode {
         let data = delete::PartitionData { partition, ..Default::default() };
-        let topic =
-            delete::DeleteStateData { topic_id: TOPIC, partitions: vec![data], ..Default::default() };
-        let request =
-            DeleteShareGroupStateRequest { group_id: GROUP.into(), topics: vec![topic], ..Default::default() };
+        let topic = delete::DeleteStateData { topic_id: TOPIC, partitions: vec![data], ..Default::default() };
+        let request = DeleteShareGroupStateRequest {
+            group_id: GROUP.into(),
+            topics: vec![topic],
+            ..Default::default()
+        };
         let response = self.service.delete_state(request).await;
         ErrorCode::from_code(response.results[0].partitions[0].error_code)
     }
@@ -240,12 +246,8 @@ async fn a_share_partition_that_is_named_twice_is_written_twice_in_order() {
 async fn what_does_not_exist_is_refused_by_itself() {
     let f = Fixture::started().await;
     let refused = f.initialize([0, PARTITIONS, -1, 1], 1).await;
-    let expected = [
-        ErrorCode::None,
-        ErrorCode::UnknownTopicOrPartition,
-        ErrorCode::InvalidRequest,
-        ErrorCode::None,
-    ];
+    let expected =
+        [ErrorCode::None, ErrorCode::UnknownTopicOrPartition, ErrorCode::InvalidRequest, ErrorCode::None];
     assert_eq!(refused, expected);
     assert_eq!(f.initialize([0], 0).await, [ErrorCode::FencedStateEpoch]);
 }
@@ -315,11 +317,8 @@ async fn what_is_not_committed_is_not_pruned_by() {
     let service = f.service.clone();
     let writing = tokio::spawn(async move {
         let data = initialize::PartitionData { state_epoch: 2, ..Default::default() };
-        let topic = initialize::InitializeStateData {
-            topic_id: TOPIC,
-            partitions: vec![data],
-            ..Default::default()
-        };
+        let topic =
+            initialize::InitializeStateData { topic_id: TOPIC, partitions: vec![data], ..Default::default() };
         let request = InitializeShareGroupStateRequest {
             group_id: GROUP.into(),
             topics: vec![topic],

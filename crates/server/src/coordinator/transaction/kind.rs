@@ -6,8 +6,8 @@ use ottla_common::ErrorCode;
 use ottla_common::internal_topics::TRANSACTION_STATE_TOPIC;
 use ottla_coordinator::runtime::AppendLinger;
 use ottla_coordinator::transaction::{
-    TransactionConfig, TransactionCoordinatorShard, TransactionDecision, TransactionEffect, TransactionRecord,
-    TransactionRecordError, TransactionVersion, append_error,
+    TransactionConfig, TransactionCoordinatorShard, TransactionDecision, TransactionEffect,
+    TransactionRecord, TransactionRecordError, TransactionVersion, append_error,
 };
 use ottla_record::Compression;
 use tokio::sync::mpsc;

@@ -158,7 +158,8 @@ impl MarkerTask {
 
     /// How long there is nothing to do by itself.
     fn pause(&self) -> Duration {
-        let due_ms = self.channel.next_deadline().map_or(i64::MAX, |due_ms| due_ms.saturating_sub(self.now_ms()));
+        let due_ms =
+            self.channel.next_deadline().map_or(i64::MAX, |due_ms| due_ms.saturating_sub(self.now_ms()));
         Duration::from_millis(due_ms.clamp(0, LONGEST_PAUSE_MS).unsigned_abs())
     }
 

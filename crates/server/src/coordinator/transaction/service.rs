@@ -4,8 +4,9 @@ use bytestring::ByteString;
 use ottla_common::ErrorCode;
 use ottla_common::time::Time;
 use ottla_coordinator::transaction::{
-    TransactionConfig, TransactionCoordinatorShard, TransactionDecision, TransactionVersion, add_offsets_error,
-    append_error, end_txn_error, init_producer_id_error, result_for_transaction, unknown_state_filters,
+    TransactionConfig, TransactionCoordinatorShard, TransactionDecision, TransactionVersion,
+    add_offsets_error, append_error, end_txn_error, init_producer_id_error, result_for_transaction,
+    unknown_state_filters,
 };
 use ottla_metadata::Feature;
 use ottla_metadata::image::FeaturesImage;
@@ -87,7 +88,11 @@ impl TransactionCoordinatorService {
     }
 
     /// A transactional producer begins, and fences the one before it.
-    pub async fn init_producer_id(&self, version: i16, request: InitProducerIdRequest) -> InitProducerIdResponse {
+    pub async fn init_producer_id(
+        &self,
+        version: i16,
+        request: InitProducerIdRequest,
+    ) -> InitProducerIdResponse {
         let id = request.transactional_id.clone().unwrap_or_default();
         let decide = move |now_ms, shard: &TransactionCoordinatorShard| {
             shard.init_producer_id(now_ms, version, &request)
@@ -139,8 +144,9 @@ impl TransactionCoordinatorService {
     /// Commits or aborts a transaction. The markers follow.
     pub async fn end_txn(&self, version: i16, request: EndTxnRequest) -> EndTxnResponse {
         let id = request.transactional_id.clone();
-        let decide =
-            move |now_ms, shard: &TransactionCoordinatorShard| shard.end_transaction(now_ms, version, &request);
+        let decide = move |now_ms, shard: &TransactionCoordinatorShard| {
+            shard.end_transaction(now_ms, version, &request)
+        };
         self.decide(&id, decide).await.unwrap_or_else(end_txn_error)
     }
 

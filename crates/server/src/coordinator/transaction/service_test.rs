@@ -219,8 +219,10 @@ async fn offsets_belong_to_a_transaction_too() {
 async fn several_transactions_in_one_request() {
     let f = Fixture::started(2).await;
     let producer = f.initialized().await;
-    let unknown = AddPartitionsToTxnTransaction { transactional_id: "otra".into(), ..transaction((1, 0), false) };
-    let nameless = AddPartitionsToTxnTransaction { transactional_id: "".into(), ..transaction((1, 0), false) };
+    let unknown =
+        AddPartitionsToTxnTransaction { transactional_id: "otra".into(), ..transaction((1, 0), false) };
+    let nameless =
+        AddPartitionsToTxnTransaction { transactional_id: "".into(), ..transaction((1, 0), false) };
     let transactions = vec![unknown, transaction(producer, false), nameless];
     let request = AddPartitionsToTxnRequest { transactions, ..Default::default() };
     let response = f.service.add_partitions_to_txn(NEW_ADD, request).await;
@@ -324,10 +326,8 @@ async fn what_is_not_committed_keeps_the_id_busy() {
     let partition = partition_for(TX, PARTITIONS);
     let end = f.log.end_offset(partition);
     let service = Arc::clone(&f.service);
-    let request = AddPartitionsToTxnRequest {
-        transactions: vec![transaction(producer, false)],
-        ..Default::default()
-    };
+    let request =
+        AddPartitionsToTxnRequest { transactions: vec![transaction(producer, false)], ..Default::default() };
     let waiting = tokio::spawn(async move { service.add_partitions_to_txn(NEW_ADD, request).await });
     until("written", async || f.log.end_offset(partition) == end + 1).await;
     assert_eq!(f.add(NEW_ADD, producer, false).await, ErrorCode::ConcurrentTransactions, "at once");

@@ -74,7 +74,8 @@ impl Fixture {
         for partition in 0..PARTITIONS {
             self.service.runtime().on_election(partition, epoch);
         }
-        until("all loaded", async || self.list(ListTransactionsRequest::default()).await.error_code == 0).await;
+        until("all loaded", async || self.list(ListTransactionsRequest::default()).await.error_code == 0)
+            .await;
     }
 
     pub(super) async fn list(&self, request: ListTransactionsRequest) -> ListTransactionsResponse {
@@ -120,7 +121,8 @@ impl Fixture {
     }
 
     pub(super) async fn described(&self) -> describe_transactions_response::TransactionState {
-        let request = DescribeTransactionsRequest { transactional_ids: vec![TX.into()], ..Default::default() };
+        let request =
+            DescribeTransactionsRequest { transactional_ids: vec![TX.into()], ..Default::default() };
         self.service.describe_transactions(request).await.transaction_states.remove(0)
     }
 
