@@ -116,7 +116,8 @@ fn consumer_config(options: &Options) -> Result<ClientConfig> {
     let from_file = read_properties(options.one(file)?)?;
     let extra = ClientConfig::from_iter(pairs(options.many(property))?);
     let mut groups: Vec<&str> = Vec::new();
-    for group in [options.one("group")?, from_file.get("group.id").map(String::as_str), extra.get("group.id")] {
+    for group in [options.one("group")?, from_file.get("group.id").map(String::as_str), extra.get("group.id")]
+    {
         groups.extend(group.filter(|group| !groups.contains(group)));
     }
     let group = match groups.as_slice() {
@@ -267,7 +268,10 @@ mod tests {
         assert_eq!((plain.max_messages, plain.timeout), (None, None));
         assert_eq!(plain.config.get("share.acknowledgement.mode"), Some("explicit"));
         assert_eq!(plain.config.get("client.id"), Some("console-share-consumer"));
-        assert_eq!((of("--max-messages -1").max_messages, of("--max-messages -2").max_messages), (None, Some(0)));
+        assert_eq!(
+            (of("--max-messages -1").max_messages, of("--max-messages -2").max_messages),
+            (None, Some(0))
+        );
         assert_eq!(of("--timeout-ms 250").timeout, Some(Duration::from_millis(250)));
         let missing = |line: &str| settings(line).unwrap_err().to_string();
         assert_eq!(missing("--bootstrap-server b:1"), "--topic is a required argument");

@@ -103,7 +103,8 @@ impl Formatter {
             parts.push(format!("Offset:{}", record.offset).into());
         }
         if self.delivery {
-            let count = record.delivery_count.map_or_else(|| "NOT_PRESENT".to_owned(), |count| count.to_string());
+            let count =
+                record.delivery_count.map_or_else(|| "NOT_PRESENT".to_owned(), |count| count.to_string());
             parts.push(format!("Delivery:{count}").into());
         }
         if self.epoch {

@@ -8,8 +8,7 @@ use crate::groups::arguments::{
 use crate::options::Options;
 use crate::output::errln;
 
-const ACTIONS: &[&str] =
-    &["list", "describe", "delete", "reset-offsets", "delete-offsets", "validate-regex"];
+const ACTIONS: &[&str] = &["list", "describe", "delete", "reset-offsets", "delete-offsets", "validate-regex"];
 
 /// The ways to say where a group shall stand.
 pub(super) const SCENARIOS: &[&str] = &[

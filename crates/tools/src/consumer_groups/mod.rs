@@ -202,10 +202,7 @@ mod tests {
     #[test]
     fn patterns_are_judged() {
         assert_eq!(judged_regex("pagos-.*"), "The regular expression `pagos-.*` is valid.");
-        assert_eq!(
-            judged_regex("pagos("),
-            "The regular expression `pagos(` is invalid: missing closing )."
-        );
+        assert_eq!(judged_regex("pagos("), "The regular expression `pagos(` is invalid: missing closing ).");
         let lookahead = judged_regex("(?=pagos)");
         assert!(lookahead.contains("is invalid: look-around"), "{lookahead}");
     }

@@ -267,7 +267,14 @@ mod tests {
         let text = offsets("g", &[row], false);
         let head = format!(
             "\n{:<15} {:<15} {:<10} {:<15} {:<15} {:<15} {:<15} {:<15} {}",
-            "GROUP", "TOPIC", "PARTITION", "CURRENT-OFFSET", "LOG-END-OFFSET", "LAG", "CONSUMER-ID", "HOST",
+            "GROUP",
+            "TOPIC",
+            "PARTITION",
+            "CURRENT-OFFSET",
+            "LOG-END-OFFSET",
+            "LAG",
+            "CONSUMER-ID",
+            "HOST",
             "CLIENT-ID"
         );
         assert!(text.starts_with(&head), "{text}");
@@ -303,7 +310,10 @@ mod tests {
         assert_eq!(lines[2].join(" "), "g m1 i1 /127.0.0.1 client 1 4 t:0 5 t:0 false");
         assert_eq!(lines[3].join(" "), "g m2 /127.0.0.1 client 0 4 - 5 - true");
         let plain = members("g", &group("Empty", Vec::new()), false);
-        let head = format!("{:<15} {:<15} {:<15} {:<15} {:<15} ", "GROUP", "CONSUMER-ID", "HOST", "CLIENT-ID", "#PARTITIONS");
+        let head = format!(
+            "{:<15} {:<15} {:<15} {:<15} {:<15} ",
+            "GROUP", "CONSUMER-ID", "HOST", "CLIENT-ID", "#PARTITIONS"
+        );
         assert_eq!(plain, format!("\n{head}\n"));
     }
 
@@ -316,7 +326,10 @@ mod tests {
         let short = state("g", &group("Stable", Vec::new()), "h:9092  (1)", false);
         assert_eq!(
             short.lines().nth(1).unwrap(),
-            format!("{:<15} {:<25} {:<20} {:<20} {}", "GROUP", "COORDINATOR (ID)", "ASSIGNMENT-STRATEGY", "STATE", "#MEMBERS")
+            format!(
+                "{:<15} {:<25} {:<20} {:<20} {}",
+                "GROUP", "COORDINATOR (ID)", "ASSIGNMENT-STRATEGY", "STATE", "#MEMBERS"
+            )
         );
     }
 }

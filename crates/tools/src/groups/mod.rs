@@ -184,7 +184,8 @@ mod tests {
 
     #[test]
     fn columns_are_of_one_width() {
-        let groups = [listing("a-group-with-a-rather-long-name", "consumer", "consumer"), listing("b", "", "")];
+        let groups =
+            [listing("a-group-with-a-rather-long-name", "consumer", "consumer"), listing("b", "", "")];
         let text = table(&groups, &Wanted::All);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], format!("{:<31} {:<31} {:<31}", "GROUP", "TYPE", "PROTOCOL"));

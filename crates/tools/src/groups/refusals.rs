@@ -71,10 +71,7 @@ mod tests {
         assert_eq!(text(ErrorCode::InvalidTopicException), name("InvalidTopicException"));
         assert_eq!(text(ErrorCode::UnknownServerError), name("UnknownServerException"));
         let wrapped = refusal_of_future(ClientError::IllegalState("odd".to_owned())).to_string();
-        assert_eq!(
-            wrapped,
-            "java.util.concurrent.ExecutionException: java.lang.IllegalStateException: odd"
-        );
+        assert_eq!(wrapped, "java.util.concurrent.ExecutionException: java.lang.IllegalStateException: odd");
     }
 
     #[test]

@@ -288,7 +288,10 @@ mod tests {
     #[test]
     fn offsets_stay_within_the_log() {
         let tp = TopicPartition::new("t", 0);
-        assert_eq!([fit(&tp, 3, 5, 9), fit(&tp, 7, 5, 9), fit(&tp, 9, 5, 9), fit(&tp, 10, 5, 9)], [5, 7, 9, 9]);
+        assert_eq!(
+            [fit(&tp, 3, 5, 9), fit(&tp, 7, 5, 9), fit(&tp, 9, 5, 9), fit(&tp, 10, 5, 9)],
+            [5, 7, 9, 9]
+        );
     }
 
     #[test]

@@ -61,9 +61,8 @@ impl<'a> Transactions<'a> {
 
     /// Commits what was open for long enough when the last record was sent.
     pub(super) async fn commit_if_due(&mut self, sent: Instant) -> Result {
-        let lasts_long_enough = |(begun, duration): (Instant, Duration)| {
-            sent.saturating_duration_since(begun) >= duration
-        };
+        let lasts_long_enough =
+            |(begun, duration): (Instant, Duration)| sent.saturating_duration_since(begun) >= duration;
         if self.begun.zip(self.duration).is_some_and(lasts_long_enough) {
             self.commit().await?;
         }

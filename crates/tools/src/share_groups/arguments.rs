@@ -160,6 +160,7 @@ mod tests {
             refuse("--execute --dry-run --group g"),
             "Option [reset-offsets] only accepts one of [execute] and [dry-run]"
         );
-        check_line("--bootstrap-server b --reset-offsets --dry-run --group g --topic t:0 --to-offset 1").unwrap();
+        check_line("--bootstrap-server b --reset-offsets --dry-run --group g --topic t:0 --to-offset 1")
+            .unwrap();
     }
 }

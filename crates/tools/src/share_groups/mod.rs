@@ -112,10 +112,7 @@ fn describe_group(cluster: &Cluster, id: &str) -> Answer<ShareGroupDescription> 
 }
 
 /// Where a group stands in all its partitions.
-fn offsets_of(
-    cluster: &Cluster,
-    id: &str,
-) -> Answer<BTreeMap<TopicPartition, Option<SharePartitionOffset>>> {
+fn offsets_of(cluster: &Cluster, id: &str) -> Answer<BTreeMap<TopicPartition, Option<SharePartitionOffset>>> {
     cluster.answer(cluster.admin.list_share_group_offsets(id, None))
 }
 
@@ -160,9 +157,7 @@ fn why_not_deletable(id: &str, listed: &[GroupListing]) -> Option<String> {
     };
     match &*group.state {
         "" | "Empty" => None,
-        "Dead" => {
-            Some(format!("java.lang.IllegalStateException: Share group '{id}' group state is DEAD."))
-        }
+        "Dead" => Some(format!("java.lang.IllegalStateException: Share group '{id}' group state is DEAD.")),
         _ => Some(format!("{ERRORS}GroupNotEmptyException: Share group '{id}' is not EMPTY.")),
     }
 }

@@ -167,7 +167,8 @@ mod tests {
             (TopicPartition::new("t", 1), None),
         ]);
         let text = offsets("g", &all, false);
-        let head = format!("\n{:<15} {:<15} {:<10} {:<13} LAG", "GROUP", "TOPIC", "PARTITION", "START-OFFSET");
+        let head =
+            format!("\n{:<15} {:<15} {:<10} {:<13} LAG", "GROUP", "TOPIC", "PARTITION", "START-OFFSET");
         assert!(text.starts_with(&head), "{text}");
         assert_eq!(words(&text)[2], ["g", "t", "0", "8", "5"]);
         assert_eq!(words(&text)[3], ["g", "t", "1", "-", "-"]);
@@ -177,10 +178,7 @@ mod tests {
             ["GROUP", "TOPIC", "PARTITION", "LEADER-EPOCH", "START-OFFSET", "LAG"]
         );
         assert_eq!(words(&verbose)[2], ["g", "t", "0", "1", "8", "5"]);
-        assert_eq!(
-            offsets("g", &BTreeMap::new(), true),
-            "\nShare group 'g' has no offset information.\n"
-        );
+        assert_eq!(offsets("g", &BTreeMap::new(), true), "\nShare group 'g' has no offset information.\n");
     }
 
     #[test]

@@ -129,10 +129,7 @@ mod tests {
     #[test]
     fn actions() {
         assert!(refuse("--all-groups").ends_with("--delete, --reset-offsets, or --delete-offsets."));
-        assert_eq!(
-            refuse("--list --group g"),
-            "Option \"[group]\" can't be used with option \"[list]\""
-        );
+        assert_eq!(refuse("--list --group g"), "Option \"[group]\" can't be used with option \"[list]\"");
         assert_eq!(
             refuse("--list --topology"),
             "Option(s) [topology] are unavailable given other options on the command line"

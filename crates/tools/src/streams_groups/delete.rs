@@ -58,9 +58,7 @@ fn why_not_deletable(id: &str, known: &[GroupListing]) -> Option<String> {
     };
     match &*group.state {
         "" | "Empty" => None,
-        "Dead" => {
-            Some(format!("java.lang.IllegalStateException: Streams group '{id}' group state is DEAD."))
-        }
+        "Dead" => Some(format!("java.lang.IllegalStateException: Streams group '{id}' group state is DEAD.")),
         _ => Some(format!(
             "org.apache.kafka.common.errors.GroupNotEmptyException: Streams group '{id}' is not EMPTY."
         )),

@@ -77,9 +77,9 @@ fn print_topology(group: &StreamsGroupDescription) -> Result<bool> {
             "The broker failed to fetch the topology description for streams group '{id}'. See the broker \
              logs for details."
         ),
-        TopologyDescriptionStatus::NotRequested => format!(
-            "No topology description is available for streams group '{id}' (status: NOT_REQUESTED)."
-        ),
+        TopologyDescriptionStatus::NotRequested => {
+            format!("No topology description is available for streams group '{id}' (status: NOT_REQUESTED).")
+        }
     };
     print_error(&what_is_wrong);
     Ok(false)
@@ -162,7 +162,8 @@ mod tests {
 
     #[test]
     fn tasks_read_the_topics_of_their_part() {
-        let described = group("Stable", vec![member(vec![tasks("0", &[0, 1])]), member(vec![tasks("1", &[2])])]);
+        let described =
+            group("Stable", vec![member(vec![tasks("0", &[0, 1])]), member(vec![tasks("1", &[2])])]);
         let partitions: Vec<_> = read_partitions(&described).unwrap().into_iter().collect();
         assert_eq!(partitions, [tp("g-words-repartition", 2), tp("in", 0), tp("in", 1)]);
         let odd = group("Stable", vec![member(vec![tasks("7", &[0])])]);

@@ -64,18 +64,11 @@ fn of_group(group: &StreamsGroupDescription) -> Vec<String> {
 
 /// Whether a topic has the name that Kafka Streams gives to internal topics of an application.
 fn is_internal_name(topic: &str, application: &str) -> bool {
-    const ENDINGS: &[&str] = &[
-        "-changelog",
-        "-repartition",
-        "-subscription-registration-topic",
-        "-subscription-response-topic",
-    ];
-    const NUMBERED: &[&str] = &[
-        "-KTABLE-FK-JOIN-SUBSCRIPTION-REGISTRATION-",
-        "-KTABLE-FK-JOIN-SUBSCRIPTION-RESPONSE-",
-    ];
-    let is_of_application =
-        topic.strip_prefix(application).is_some_and(|rest| rest.starts_with('-'));
+    const ENDINGS: &[&str] =
+        &["-changelog", "-repartition", "-subscription-registration-topic", "-subscription-response-topic"];
+    const NUMBERED: &[&str] =
+        &["-KTABLE-FK-JOIN-SUBSCRIPTION-REGISTRATION-", "-KTABLE-FK-JOIN-SUBSCRIPTION-RESPONSE-"];
+    let is_of_application = topic.strip_prefix(application).is_some_and(|rest| rest.starts_with('-'));
     let is_numbered = |marker: &&str| {
         let number = topic.strip_suffix("-topic").and_then(|name| name.rsplit_once(*marker));
         number.is_some_and(|(before, number)| {

@@ -50,7 +50,11 @@ pub(crate) const PARSER: Parser = Parser {
         flag("to-latest", "Reset to the latest offset."),
         flag("to-current", "Reset to the current offset."),
         value("shift-by", "number-of-offsets", "Move the current offset; may be negative."),
-        value("delete-internal-topic", "topic", "With --reset-offsets --execute: delete this internal topic."),
+        value(
+            "delete-internal-topic",
+            "topic",
+            "With --reset-offsets --execute: delete this internal topic.",
+        ),
         flag("delete-all-internal-topics", "With --reset-offsets --execute, or --delete: delete them all."),
         flag("verbose", "With --describe: show more."),
         flag("dry-run", "Only show the new offsets."),

@@ -232,11 +232,7 @@ pub(super) mod testing {
 
     /// Tasks of one part.
     pub(crate) fn tasks(subtopology: &str, partitions: &[i32]) -> TaskIds {
-        TaskIds {
-            subtopology_id: subtopology.into(),
-            partitions: partitions.to_vec(),
-            ..TaskIds::default()
-        }
+        TaskIds { subtopology_id: subtopology.into(), partitions: partitions.to_vec(), ..TaskIds::default() }
     }
 }
 
@@ -256,8 +252,7 @@ mod tests {
             standby_tasks: vec![tasks("0", &[3])],
             ..Assignment::default()
         };
-        let target_assignment =
-            Assignment { warmup_tasks: vec![tasks("1", &[4])], ..Assignment::default() };
+        let target_assignment = Assignment { warmup_tasks: vec![tasks("1", &[4])], ..Assignment::default() };
         let member = Member {
             member_id: "m".into(),
             member_epoch: 5,
@@ -270,13 +265,17 @@ mod tests {
         let described = group("Stable", vec![member]);
         let short = members(&described, false);
         let lines: Vec<&str> = short.lines().collect();
-        let head = format!("{:<15} {:<15} {:<15} {:<15} ASSIGNMENTS", "GROUP", "MEMBER", "PROCESS", "CLIENT-ID");
+        let head =
+            format!("{:<15} {:<15} {:<15} {:<15} ASSIGNMENTS", "GROUP", "MEMBER", "PROCESS", "CLIENT-ID");
         assert_eq!(lines[0], head);
         let row = format!("{:<15} {:<15} {:<15} {:<15} ", "g", "m", "p", "c");
         assert_eq!(lines[1], row + "ACTIVE: 0:[0,1]; 1:[2]; STANDBY: 0:[3]; ");
         let long = members(&described, true);
         let lines: Vec<&str> = long.lines().collect();
-        let head = format!("{:<15} {:<25} {:<15}{:<15} ", "GROUP", "TARGET-ASSIGNMENT-EPOCH", "TOPOLOGY-EPOCH", "MEMBER");
+        let head = format!(
+            "{:<15} {:<25} {:<15}{:<15} ",
+            "GROUP", "TARGET-ASSIGNMENT-EPOCH", "TOPOLOGY-EPOCH", "MEMBER"
+        );
         assert!(lines[0].starts_with(&head), "{long}");
         assert_eq!(words(lines[1])[..8], ["g", "5", "2", "m", "streams", "5", "p", "c"]);
         assert!(lines[1].ends_with("STANDBY: 0:[3]; TARGET-WARMUP: 1:[4]; "), "{long}");
@@ -304,7 +303,10 @@ mod tests {
     fn states() {
         let described = group("NotReady", Vec::new());
         let short = state(&described, "h:9092 (1)", false);
-        let head = format!("{:<15} {:<25} {:<15} {:<25} #MEMBERS\n", "GROUP", "COORDINATOR (ID)", "ASSIGNOR", "STATE");
+        let head = format!(
+            "{:<15} {:<25} {:<15} {:<25} #MEMBERS\n",
+            "GROUP", "COORDINATOR (ID)", "ASSIGNOR", "STATE"
+        );
         let row = format!("{:<15} {:<25} {:<15} {:<25} 0\n", "g", "h:9092 (1)", "sticky", "NotReady");
         assert_eq!(short, head + &row);
         let long = state(&described, "h:9092 (1)", true);

@@ -90,10 +90,8 @@ fn description_row(id: &str, transaction: &TransactionDescription, now_ms: i64) 
 }
 
 pub(super) fn describe_producers(cluster: &Cluster, options: &Options) -> Result {
-    let partition = TopicPartition::new(
-        options.required("topic")?,
-        number(options, "partition").unwrap_or_default(),
-    );
+    let partition =
+        TopicPartition::new(options.required("topic")?, number(options, "partition").unwrap_or_default());
     let broker = number(options, "broker-id");
     let producers = producers_of(cluster, &partition, broker).map_err(|error| {
         let place = broker.map_or_else(|| "leader".to_owned(), |broker| format!("broker {broker}"));
@@ -141,8 +139,7 @@ mod tests {
 
     #[test]
     fn rows_of_transactions() {
-        let listing =
-            TransactionListing { transactional_id: "x".into(), producer_id: 7, state: "Ongoing" };
+        let listing = TransactionListing { transactional_id: "x".into(), producer_id: 7, state: "Ongoing" };
         let rows = listing_rows(&BTreeMap::from([(2, Vec::new()), (3, vec![listing])]));
         assert_eq!(rows, [["x", "3", "7", "Ongoing"]]);
         let mut described = TransactionDescription {

@@ -129,7 +129,9 @@ fn hanging(cluster: &Cluster, candidates: Vec<Open>) -> Result<Vec<Open>> {
                 known.insert(*producer_id, description);
             }
             Err(error) if error.code() == Some(ErrorCode::TransactionalIdNotFound) => {}
-            Err(error) => return Err(refused(&format!("Failed to describe {} transactions", ids.len()), error)),
+            Err(error) => {
+                return Err(refused(&format!("Failed to describe {} transactions", ids.len()), error));
+            }
         }
     }
     Ok(unknown(candidates, &known))

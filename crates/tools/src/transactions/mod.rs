@@ -67,9 +67,7 @@ pub(crate) fn run(args: &[String]) -> Result {
 fn force_terminate(cluster: &Cluster, options: &Options) -> Result {
     let id = options.required("transactionalId")?;
     let what = || format!("Failed to force terminate transactionalId `{id}`");
-    cluster
-        .answer(cluster.admin.force_terminate_transaction(id))
-        .map_err(|error| refused(&what(), error))
+    cluster.answer(cluster.admin.force_terminate_transaction(id)).map_err(|error| refused(&what(), error))
 }
 
 /// What the tool could not do, and what the cluster said to that.

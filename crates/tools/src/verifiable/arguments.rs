@@ -372,7 +372,10 @@ mod tests {
         assert_eq!(refusal("--verbose=yes"), "argument --verbose: ignore implicit argument 'yes'");
         assert_eq!(refusal("--topic t x y"), "unrecognized arguments: 'x y'");
         assert_eq!(refusal("--nope=1 --topic t"), "unrecognized arguments: '--nope=1'");
-        assert_eq!(refusal("--m 1"), "ambiguous option: --m could match --max-messages, --message-create-time");
+        assert_eq!(
+            refusal("--m 1"),
+            "ambiguous option: --m could match --max-messages, --message-create-time"
+        );
         assert_eq!(refusal("--acks 2"), "argument --acks: invalid choice: '2' (choose from {0,1,-1})");
         assert_eq!(
             refusal("--max-messages many"),
@@ -392,7 +395,10 @@ mod tests {
     #[test]
     fn usage_is_folded() {
         let usage = PARSER.usage();
-        assert!(usage.starts_with("usage: verifiable-producer [-h] --topic TOPIC [--max-messages MAX-MESSAGES]\n"));
+        assert!(
+            usage
+                .starts_with("usage: verifiable-producer [-h] --topic TOPIC [--max-messages MAX-MESSAGES]\n")
+        );
         assert!(usage.contains(&format!("\n{} [--message-create-time CREATE-TIME]", " ".repeat(26))));
         assert!(usage.ends_with(" --bootstrap-server HOST1:PORT1[,HOST2:PORT2[...]]"));
     }

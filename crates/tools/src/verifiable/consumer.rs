@@ -273,7 +273,10 @@ impl Tally {
     }
 
     /// What is to be told of records, and what is to be committed after them.
-    fn take(&mut self, records: &[ConsumerRecord]) -> (Vec<Event>, BTreeMap<TopicPartition, OffsetAndMetadata>) {
+    fn take(
+        &mut self,
+        records: &[ConsumerRecord],
+    ) -> (Vec<Event>, BTreeMap<TopicPartition, OffsetAndMetadata>) {
         let (mut events, mut summaries, mut offsets) = (Vec::new(), Vec::<Object>::new(), BTreeMap::new());
         for (partition, mut records) in by_partition(records) {
             if let Some(limit) = self.limit {

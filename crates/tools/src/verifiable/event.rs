@@ -107,7 +107,8 @@ impl Event {
     #[cfg(test)]
     pub(super) fn after_timestamp(&self) -> String {
         let line = self.0.to_string();
-        line.split_once(',').map_or(String::new(), |(_, rest)| rest.strip_suffix('}').unwrap_or(rest).to_owned())
+        line.split_once(',')
+            .map_or(String::new(), |(_, rest)| rest.strip_suffix('}').unwrap_or(rest).to_owned())
     }
 }
 

@@ -39,9 +39,8 @@ fn record_data(record: &ConsumerRecord) -> Event {
 fn by_partition(records: &[ConsumerRecord]) -> Vec<(TopicPartition, Vec<&ConsumerRecord>)> {
     let mut groups: Vec<(TopicPartition, Vec<&ConsumerRecord>)> = Vec::new();
     for record in records {
-        let known = groups
-            .iter_mut()
-            .find(|(tp, _)| tp.partition == record.partition && *tp.topic == *record.topic);
+        let known =
+            groups.iter_mut().find(|(tp, _)| tp.partition == record.partition && *tp.topic == *record.topic);
         match known {
             Some((_, group)) => group.push(record),
             None => {

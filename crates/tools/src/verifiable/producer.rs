@@ -25,9 +25,13 @@ static PARSER: Parser = Parser {
         Argument::text("--max-messages", "MAX-MESSAGES", "How many records to send; -1 for no end.")
             .kind(Kind::Integer)
             .or("-1"),
-        Argument::text("--throughput", "THROUGHPUT", "Records a second, more or less; negative for no limit.")
-            .kind(Kind::Integer)
-            .or("-1"),
+        Argument::text(
+            "--throughput",
+            "THROUGHPUT",
+            "Records a second, more or less; negative for no limit.",
+        )
+        .kind(Kind::Integer)
+        .or("-1"),
         Argument::text("--acks", "ACKS", "Acknowledgements that a record needs.")
             .kind(Kind::OneOf(&[0, 1, -1]))
             .or("-1"),

@@ -238,7 +238,8 @@ async fn reset_offsets<'a>(settings: &Settings, strategy: &'a str) -> Result<&'a
     let admin = Admin::new(&settings.admin_config)?;
     let group = ConfigResource::new(ResourceType::Group, settings.group.as_str());
     let changes = [(group, vec![AlterConfigOp::set("share.auto.offset.reset", name)])];
-    let altered = tokio::time::timeout(CONFIG_TIMEOUT, admin.incremental_alter_configs(&changes, false)).await;
+    let altered =
+        tokio::time::timeout(CONFIG_TIMEOUT, admin.incremental_alter_configs(&changes, false)).await;
     admin.close();
     let Ok(altered) = altered else {
         return failed(format!("the group was not configured within {} s", CONFIG_TIMEOUT.as_secs()));

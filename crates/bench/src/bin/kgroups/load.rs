@@ -156,7 +156,8 @@ impl Load {
 
     /// Waits for answers and takes all that are there.
     fn receive(&mut self, timeout: Duration) -> Result<()> {
-        let timeout = Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: i64::from(timeout.subsec_nanos()) };
+        let timeout =
+            Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: i64::from(timeout.subsec_nanos()) };
         let ready: Vec<usize> = {
             let mut fds: Vec<PollFd<'_>> = self
                 .connections
@@ -167,7 +168,11 @@ impl Load {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
-            fds.iter().enumerate().filter(|(_, fd)| !fd.revents().is_empty()).map(|(index, _)| index).collect()
+            fds.iter()
+                .enumerate()
+                .filter(|(_, fd)| !fd.revents().is_empty())
+                .map(|(index, _)| index)
+                .collect()
         };
         for index in ready {
             let connection = &mut self.connections[index];

@@ -92,7 +92,9 @@ fn find_coordinator(client: &mut Client, group: &str) -> Result<()> {
         answer.i32()?;
         match answer.i16()? {
             0 => return Ok(()),
-            error if PASSING.contains(&error) && Instant::now() < end => thread::sleep(Duration::from_millis(5)),
+            error if PASSING.contains(&error) && Instant::now() < end => {
+                thread::sleep(Duration::from_millis(5))
+            }
             error => bail!("FindCoordinator of {group} answered {error}"),
         }
     }
