@@ -10,6 +10,7 @@ mod crash;
 mod dump_log;
 mod figures;
 mod fuzz;
+mod groups;
 mod guard;
 mod hostile;
 mod interop;

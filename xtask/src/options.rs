@@ -28,6 +28,10 @@ pub const PARTS: &[&str] = &[
     "crash",
     "hostile",
     "pagos",
+    "groups",
+    "exactly-once",
+    "take-over",
+    "group-load",
 ];
 
 /// How often the costly tests run.

@@ -9,7 +9,7 @@ use crate::options::Options;
 use crate::report::Report;
 use crate::server::Side;
 use crate::setup::{self, Parts};
-use crate::{crash, figures, fuzz, guard, hostile, interop, pagos, paths, same_disk, unit, verify};
+use crate::{crash, figures, fuzz, groups, guard, hostile, interop, pagos, paths, same_disk, unit, verify};
 
 /// Parts that need a running server.
 const SERVERS: &[&str] = &[
@@ -29,6 +29,10 @@ const SERVERS: &[&str] = &[
     "crash",
     "hostile",
     "pagos",
+    "groups",
+    "exactly-once",
+    "take-over",
+    "group-load",
 ];
 
 /// Runs the wanted parts; true when nothing failed.
@@ -110,4 +114,5 @@ fn servers(report: &mut Report, options: &Options, parts: &Parts) {
         report.section("examples/pagos");
         pagos::run(report, options, parts);
     }
+    groups::run(report, options, parts);
 }

@@ -21,7 +21,8 @@ struct Join<'a> {
 impl Join<'_> {
     /// The error, the generation and the member id.
     fn send(&self, client: &mut Client) -> Result<(i16, i32, String)> {
-        let body = Body::default().string(self.group).i32(self.session_ms).i32(SESSION_MS).string(self.member);
+        let body =
+            Body::default().string(self.group).i32(self.session_ms).i32(SESSION_MS).string(self.member);
         let body = body.null_string().string(self.kind).i32(self.protocols.len() as i32);
         let body =
             self.protocols.iter().fold(body, |body, (name, metadata)| body.string(name).bytes(metadata));
@@ -102,7 +103,11 @@ pub fn members(client: &mut Client) -> Result<()> {
         ("joining without a group id", Join { group: "", ..join }, code::INVALID_GROUP_ID),
         ("joining for too short", Join { session_ms: 1, ..join }, code::INVALID_SESSION_TIMEOUT),
         ("joining with no protocol", Join { protocols: &[], ..join }, code::INCONSISTENT_GROUP_PROTOCOL),
-        ("joining with another protocol", Join { protocols: other, ..join }, code::INCONSISTENT_GROUP_PROTOCOL),
+        (
+            "joining with another protocol",
+            Join { protocols: other, ..join },
+            code::INCONSISTENT_GROUP_PROTOCOL,
+        ),
         ("joining as another kind", Join { kind: "connect", ..join }, code::INCONSISTENT_GROUP_PROTOCOL),
     ];
     let mut cases = Vec::new();
@@ -161,7 +166,10 @@ pub fn commits(client: &mut Client) -> Result<()> {
     ensure!(sync(client, group, generation, &member, b"")?.0 == code::NONE, "the group cannot begin");
     let me = (group, generation, member.as_str());
     ensure!(commit(client, me, topic, "kept")? == code::NONE, "a good commit is refused");
-    ensure!(commit(client, me, doomed, "kept")? == code::NONE, "a commit for a topic that is there is refused");
+    ensure!(
+        commit(client, me, doomed, "kept")? == code::NONE,
+        "a commit for a topic that is there is refused"
+    );
     delete_topic(client, doomed)?;
     let long = "m".repeat(30_000);
     let commits = [

@@ -42,7 +42,17 @@ impl<'a> Beat<'a> {
     fn join(group: &'a str, member: &'a str, names: &'a [&'a str]) -> Self {
         let (rebalance_ms, owned): (_, &[_]) = (REBALANCE_MS, &[]);
         let (names, owned) = (Some(names), Some(owned));
-        Self { group, member, epoch: 0, instance: None, rebalance_ms, names, regex: None, assignor: None, owned }
+        Self {
+            group,
+            member,
+            epoch: 0,
+            instance: None,
+            rebalance_ms,
+            names,
+            regex: None,
+            assignor: None,
+            owned,
+        }
     }
 
     /// One that has nothing to tell.
@@ -260,13 +270,23 @@ pub fn commits(client: &mut Client) -> Result<()> {
     let huge = "m".repeat(METADATA_BYTES);
     let commits = [
         ("a member that is none", Commit { member: "ghost", ..good() }, 9, code::UNKNOWN_MEMBER_ID),
-        ("an admin while there are members", Commit { member: "", epoch: -1, ..good() }, 9, code::UNKNOWN_MEMBER_ID),
+        (
+            "an admin while there are members",
+            Commit { member: "", epoch: -1, ..good() },
+            9,
+            code::UNKNOWN_MEMBER_ID,
+        ),
         ("an epoch to come", Commit { epoch: epoch + 1, ..good() }, 9, code::STALE_MEMBER_EPOCH),
         ("an epoch before the partition", Commit { epoch: 0, ..good() }, 9, code::STALE_MEMBER_EPOCH),
         ("a group that is none", Commit { group: "nowhere", ..good() }, 9, code::GROUP_ID_NOT_FOUND),
         ("a version that cannot say so", good(), 8, code::UNSUPPORTED_VERSION),
         ("a topic that never was", Commit { topic: "never", ..good() }, 9, code::UNKNOWN_TOPIC_OR_PARTITION),
-        ("a partition that never was", Commit { partition: 9, ..good() }, 9, code::UNKNOWN_TOPIC_OR_PARTITION),
+        (
+            "a partition that never was",
+            Commit { partition: 9, ..good() },
+            9,
+            code::UNKNOWN_TOPIC_OR_PARTITION,
+        ),
         ("a deleted topic", Commit { topic: topics[2], ..good() }, 9, code::UNKNOWN_TOPIC_OR_PARTITION),
         ("10 MB of metadata", Commit { metadata: &huge, ..good() }, 9, code::OFFSET_METADATA_TOO_LARGE),
     ];

@@ -184,7 +184,8 @@ fn from_the_start(client: &mut Client, group: &str) -> Result<()> {
     let body = Body::default().i32(1).i8(GROUP).string(group).i32(1).string("share.auto.offset.reset");
     let mut answer = client.call(44, 0, body.i8(SET).string("earliest").i8(0))?;
     answer.i32()?;
-    let error = answer.list(Answer::i16)?.first().copied().context("IncrementalAlterConfigs answered nothing")?;
+    let error =
+        answer.list(Answer::i16)?.first().copied().context("IncrementalAlterConfigs answered nothing")?;
     ensure!(error == code::NONE, "IncrementalAlterConfigs answered {error}");
     Ok(())
 }

@@ -75,7 +75,8 @@ impl<'a> Beat<'a> {
         let body = match self.active {
             Some(tasks) => {
                 let body = body.count(tasks.len());
-                let body = tasks.iter().fold(body, |body, (id, parts)| body.compact(id).numbers(parts).tags());
+                let body =
+                    tasks.iter().fold(body, |body, (id, parts)| body.compact(id).numbers(parts).tags());
                 body.count(0).count(0)
             }
             None => body.null().null().null(),

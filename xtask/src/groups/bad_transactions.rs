@@ -150,7 +150,8 @@ pub fn producers(client: &mut Client) -> Result<()> {
 
 /// One marker for one partition: WriteTxnMarkers, version 1.
 fn mark(client: &mut Client, producer: i64, epoch: i16, topic: &str, coordinator_epoch: i32) -> Result<i16> {
-    let body = Body::default().count(1).i64(producer).i16(epoch).i8(0).count(1).compact(topic).numbers(&[0]).tags();
+    let body =
+        Body::default().count(1).i64(producer).i16(epoch).i8(0).count(1).compact(topic).numbers(&[0]).tags();
     let mut answer = call(client, 27, 1, body.i32(coordinator_epoch).tags().tags())?;
     let markers = answer.compact_list(|a| {
         a.i64()?;
@@ -183,7 +184,11 @@ pub fn markers(client: &mut Client) -> Result<()> {
             seen: mark(client, producer, 0, "never", 1)?,
             expected: code::UNKNOWN_TOPIC_OR_PARTITION,
         },
-        Case { what: "an abort of nothing", seen: mark(client, producer, 5, topic, 7)?, expected: code::NONE },
+        Case {
+            what: "an abort of nothing",
+            seen: mark(client, producer, 5, topic, 7)?,
+            expected: code::NONE,
+        },
         Case {
             what: "a marker of an older coordinator",
             seen: mark(client, producer, 5, topic, 3)?,

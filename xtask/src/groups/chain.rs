@@ -40,7 +40,8 @@ fn fire(side: Side, how_long: Duration) -> Result<(bool, String)> {
     let (hops, seconds) = (HOPS.to_string(), how_long.as_secs().to_string());
     let mut ends = Program::start(&format!("fire-{side}"), &["fire", &bootstrap, &hops, &seconds])?;
     ends.await_line("ready", START)?;
-    let mut workers = (1..=HOPS).map(|hop| Worker::start(side, &bootstrap, hop)).collect::<Result<Vec<_>>>()?;
+    let mut workers =
+        (1..=HOPS).map(|hop| Worker::start(side, &bootstrap, hop)).collect::<Result<Vec<_>>>()?;
     for worker in &mut workers {
         worker.program()?.await_line("up", START)?;
     }

@@ -242,8 +242,7 @@ mod unit {
     fn enums_are_read() {
         let mapped = mapping(ERRORS);
         let pairs: Vec<_> = mapped.iter().map(|(variant, code)| format!("{variant} {code}")).collect();
-        let expected =
-            ["GroupError::A One", "GroupError::B One", "GroupError::C Two", "GroupError::E Three"];
+        let expected = ["GroupError::A One", "GroupError::B One", "GroupError::C Two", "GroupError::E Three"];
         assert_eq!(pairs, expected);
     }
 

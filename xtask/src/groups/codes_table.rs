@@ -346,7 +346,10 @@ pub const APIS: &[Api] = &[
     },
     Api {
         name: "WriteTxnMarkers",
-        tests: &["apis/src/broker/write_txn_markers_test.rs", "coordinator/src/transaction/marker_channel_test.rs"],
+        tests: &[
+            "apis/src/broker/write_txn_markers_test.rs",
+            "coordinator/src/transaction/marker_channel_test.rs",
+        ],
         codes: &[
             "UnknownTopicOrPartition",
             "NotLeaderOrFollower",
@@ -358,7 +361,11 @@ pub const APIS: &[Api] = &[
 
 /// The kernels and their error enums.
 pub const KERNELS: &[Kernel] = &[
-    Kernel { name: "classic groups", errors: "coordinator/src/group/error.rs", tests: &["coordinator/src/group/op"] },
+    Kernel {
+        name: "classic groups",
+        errors: "coordinator/src/group/error.rs",
+        tests: &["coordinator/src/group/op"],
+    },
     Kernel {
         name: "consumer groups",
         errors: "coordinator/src/group/consumer/error.rs",

@@ -27,7 +27,10 @@ fn ask(whose: &str, command: &mut Command, bootstrap: &str) -> Result<()> {
     command.args(["--max-transaction-timeout", "0"]);
     let log = paths::logs().join("find-hanging.log");
     let text = process::succeed(&format!("{whose} find-hanging"), command, &log, TOOL)?;
-    ensure!(text.lines().any(|line| line.starts_with("Topic")), "{whose} find-hanging has no columns: {text}");
+    ensure!(
+        text.lines().any(|line| line.starts_with("Topic")),
+        "{whose} find-hanging has no columns: {text}"
+    );
     let found: Vec<&str> = text.lines().filter(|line| is_row(line)).collect();
     ensure!(found.is_empty(), "{whose} find-hanging found:\n{}", found.join("\n"));
     Ok(())

@@ -34,10 +34,9 @@ impl fmt::Display for Stop {
 
 /// Folders formatted by either server; each goes there and back, after a clean stop and after a kill.
 pub fn run(report: &mut Report, other: Side) {
-    for (first, second, stops) in [
-        (other, Side::Kafka, [Stop::Clean, Stop::Kill]),
-        (Side::Kafka, other, [Stop::Kill, Stop::Clean]),
-    ] {
+    for (first, second, stops) in
+        [(other, Side::Kafka, [Stop::Clean, Stop::Kill]), (Side::Kafka, other, [Stop::Kill, Stop::Clean])]
+    {
         let mut told = None;
         let name = format!(
             "{second} takes over from {first} after {}, and {first} takes it back after {}",
