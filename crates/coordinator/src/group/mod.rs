@@ -39,8 +39,9 @@ pub use group_type::GroupType;
 pub use key::{java_string_hash, partition_for};
 pub use offsets::OffsetAndMetadata;
 pub use op::{
-    AlteredOffsets, ConsumerGroupHeartbeat, DeletedOffsets, DescribedOffsets, RequestContext, ShareGroupDeletion,
-    ShareGroupHeartbeat, altered_offsets, append_error, txn_offset_commit_error, txn_offset_commit_error_response,
+    AlteredOffsets, ConsumerGroupHeartbeat, DeletedOffsets, DescribedOffsets, RequestContext,
+    ShareGroupDeletion, ShareGroupHeartbeat, altered_offsets, append_error, txn_offset_commit_error,
+    txn_offset_commit_error_response,
 };
 pub use record::{GroupRecord, RecordError};
 pub use shard::{GroupCoordinatorShard, GroupResult};

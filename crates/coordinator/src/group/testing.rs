@@ -21,8 +21,8 @@ use super::{
     GroupCoordinatorConfig, GroupCoordinatorShard, GroupRecord, GroupReply, GroupResult, RequestContext,
 };
 use crate::runtime::{
-    CoordinatorContext, CoordinatorLoad, CoordinatorLog, CoordinatorShard, EndTransaction, LogEntry, Output, Token,
-    TransactionResult, TransactionalProducer,
+    CoordinatorContext, CoordinatorLoad, CoordinatorLog, CoordinatorShard, EndTransaction, LogEntry, Output,
+    Token, TransactionResult, TransactionalProducer,
 };
 
 pub(crate) const SESSION_TIMEOUT_MS: i32 = 10_000;

@@ -10,7 +10,11 @@ use super::{ShareCoordinatorConfig, StateBatch, combine};
 
 #[derive(Debug, Clone)]
 enum Op {
-    Initialize { partition: i32, state_epoch: i32, start_offset: i64 },
+    Initialize {
+        partition: i32,
+        state_epoch: i32,
+        start_offset: i64,
+    },
     Write {
         partition: i32,
         leader_epoch: i32,
@@ -20,9 +24,16 @@ enum Op {
         state: i8,
         count: i16,
     },
-    Read { partition: i32, leader_epoch: i32 },
-    Delete { partition: i32 },
-    Advance { ms: i64 },
+    Read {
+        partition: i32,
+        leader_epoch: i32,
+    },
+    Delete {
+        partition: i32,
+    },
+    Advance {
+        ms: i64,
+    },
     Prune,
     Restart,
 }

@@ -15,9 +15,9 @@ use ottla_protocol::messages::{
     ReadShareGroupStateSummaryRequest, ReadShareGroupStateSummaryResponse, WriteShareGroupStateRequest,
     WriteShareGroupStateResponse, delete_share_group_state_request, delete_share_group_state_response,
     initialize_share_group_state_request, initialize_share_group_state_response,
-    read_share_group_state_request, read_share_group_state_response,
-    read_share_group_state_summary_request, read_share_group_state_summary_response,
-    write_share_group_state_request, write_share_group_state_response,
+    read_share_group_state_request, read_share_group_state_response, read_share_group_state_summary_request,
+    read_share_group_state_summary_response, write_share_group_state_request,
+    write_share_group_state_response,
 };
 
 use super::SharePartitionKey;
@@ -37,11 +37,8 @@ macro_rules! share_state_api {
 
         #[doc = concat!("The response to a ", $name, " request from the results of its parts.")]
         pub fn $respond(results: Vec<(Uuid, $response::PartitionResult)>) -> $Response {
-            let topic = |(topic_id, partitions)| $response::$Result {
-                topic_id,
-                partitions,
-                ..Default::default()
-            };
+            let topic =
+                |(topic_id, partitions)| $response::$Result { topic_id, partitions, ..Default::default() };
             $Response { results: by_topic(results).into_iter().map(topic).collect(), ..Default::default() }
         }
 

@@ -52,10 +52,7 @@ pub fn combine(so_far: &[StateBatch], newer: &[StateBatch], start_offset: i64) -
 }
 
 /// Where claims begin, and the offset behind where they end; ends come before beginnings.
-fn edges<'a>(
-    batches: impl Iterator<Item = &'a StateBatch>,
-    start_offset: i64,
-) -> Vec<(i64, bool, Priority)> {
+fn edges<'a>(batches: impl Iterator<Item = &'a StateBatch>, start_offset: i64) -> Vec<(i64, bool, Priority)> {
     let mut edges = Vec::new();
     for batch in batches {
         let first_offset = match start_offset {

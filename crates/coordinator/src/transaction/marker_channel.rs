@@ -137,7 +137,8 @@ impl TxnMarkerChannel {
                 queued.markers.partitions.remove(topic, partition);
                 written.partitions.push((topic.clone(), partition, outcome));
             }
-            let is_fenced = written.partitions.iter().any(|(_, _, outcome)| *outcome == MarkerOutcome::Fenced);
+            let is_fenced =
+                written.partitions.iter().any(|(_, _, outcome)| *outcome == MarkerOutcome::Fenced);
             let coordinator_partition = queued.coordinator_partition;
             if !queued.markers.partitions.is_empty() && !is_fenced {
                 self.unsorted.push_back((retry_ms, queued));

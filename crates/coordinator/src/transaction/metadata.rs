@@ -265,8 +265,8 @@ impl TransactionMetadata {
 
     /// The same in another state, if that may follow. A record may hold anything, so this is no assertion.
     fn target(&self, state: TransactionState) -> Result<Self, TransactionError> {
-        let has_epoch = self.producer_epoch >= 0
-            || matches!(state, TransactionState::Empty | TransactionState::Dead);
+        let has_epoch =
+            self.producer_epoch >= 0 || matches!(state, TransactionState::Empty | TransactionState::Dead);
         if !state.is_reachable_from(self.state) || self.producer_id < 0 || !has_epoch {
             return Err(TransactionError::IllegalState);
         }

@@ -24,16 +24,8 @@ use TransactionState::{
 };
 
 impl TransactionState {
-    const ALL: [Self; 8] = [
-        Empty,
-        Ongoing,
-        PrepareCommit,
-        PrepareAbort,
-        CompleteCommit,
-        CompleteAbort,
-        Dead,
-        PrepareEpochFence,
-    ];
+    const ALL: [Self; 8] =
+        [Empty, Ongoing, PrepareCommit, PrepareAbort, CompleteCommit, CompleteAbort, Dead, PrepareEpochFence];
 
     /// The state's number in the log.
     pub const fn id(self) -> i8 {

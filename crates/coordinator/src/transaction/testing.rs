@@ -20,7 +20,8 @@ use super::{
     TransactionVersion, append_error,
 };
 use crate::runtime::{
-    CoordinatorContext, CoordinatorLoad, CoordinatorLog, EndTransaction, LogEntry, Output, TransactionalProducer,
+    CoordinatorContext, CoordinatorLoad, CoordinatorLog, EndTransaction, LogEntry, Output,
+    TransactionalProducer,
 };
 
 pub(super) const TX: &str = "pagos-tx";

@@ -105,8 +105,7 @@ impl Assignment {
         let gives = |reader: &&(usize, usize)| held.contains_key(&reader.1);
         let mut givers: BTreeSet<(usize, usize)> = readers.iter().filter(gives).copied().collect();
         let mut moved = 0;
-        while let (Some((least, to)), Some((most, from))) =
-            (readers.first().copied(), givers.last().copied())
+        while let (Some((least, to)), Some((most, from))) = (readers.first().copied(), givers.last().copied())
         {
             if most.saturating_sub(least) <= 1 {
                 break;

@@ -3,7 +3,8 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::group::modern::testing::{TestMetadata, topic_id};
 
-const SUBSCRIPTION: &[u8] = b"\0\x01\0\0\0\x01\0\x05pagos\xff\xff\xff\xff\0\0\0\x01\0\x05pagos\0\0\0\x01\0\0\0\x02";
+const SUBSCRIPTION: &[u8] =
+    b"\0\x01\0\0\0\x01\0\x05pagos\xff\xff\xff\xff\0\0\0\x01\0\x05pagos\0\0\0\x01\0\0\0\x02";
 
 #[test]
 fn a_subscription_is_read_in_its_version() {

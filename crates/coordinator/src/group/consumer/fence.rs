@@ -27,7 +27,9 @@ impl Work<'_> {
             return;
         }
         let generation_id = self.group.epoch;
-        if self.may_downgrade_without(&member_ids) && self.convert_to_classic(&member_ids, generation_id, true) {
+        if self.may_downgrade_without(&member_ids)
+            && self.convert_to_classic(&member_ids, generation_id, true)
+        {
             return;
         }
         for member in &members {

@@ -18,14 +18,14 @@ mod fence;
 mod group;
 mod member;
 mod partition_epochs;
+#[cfg(test)]
+mod property_test;
 mod re2;
 mod reconcile;
 mod record;
 mod record_of;
 mod regular_expression;
 mod replay;
-#[cfg(test)]
-mod property_test;
 mod result;
 mod target;
 #[cfg(test)]
@@ -50,5 +50,5 @@ pub use regular_expression::{
     resolve_regular_expressions,
 };
 pub use result::{ConsumerGroupChange, ConsumerGroupContext, ConsumerGroupResult, Conversion};
-pub(crate) use upgrade::upgrade_group;
 pub use timer::{ConsumerGroupTimer, ConsumerGroupTimerEvent};
+pub(crate) use upgrade::upgrade_group;

@@ -17,14 +17,30 @@ const REGEX_MEMBER: usize = 1;
 
 #[derive(Debug, Clone)]
 enum Op {
-    Heartbeat { member: usize },
+    Heartbeat {
+        member: usize,
+    },
     /// The response is lost: the member knows nothing of it.
-    Lost { member: usize },
-    Resubscribe { member: usize, topics: usize },
-    Leave { member: usize, for_a_while: bool },
-    Forget { member: usize },
-    Advance { ms: i64 },
-    Grow { partitions: i32 },
+    Lost {
+        member: usize,
+    },
+    Resubscribe {
+        member: usize,
+        topics: usize,
+    },
+    Leave {
+        member: usize,
+        for_a_while: bool,
+    },
+    Forget {
+        member: usize,
+    },
+    Advance {
+        ms: i64,
+    },
+    Grow {
+        partitions: i32,
+    },
     Resolve,
     Restart,
 }

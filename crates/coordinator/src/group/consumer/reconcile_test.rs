@@ -55,8 +55,7 @@ impl Case {
 
     fn take(&self, subscription_changed: bool) -> Result<ConsumerGroupMember, ConsumerGroupError> {
         let owned = self.owned.as_deref();
-        let step =
-            Step::of(&self.group, &self.metadata, &self.member, TARGET_EPOCH, &self.target, owned);
+        let step = Step::of(&self.group, &self.metadata, &self.member, TARGET_EPOCH, &self.target, owned);
         step.take(subscription_changed)
     }
 }
@@ -71,7 +70,11 @@ fn put(group: &mut ConsumerGroup, member: &ConsumerGroupMember) {
     group.replay(&record_of::current(&group_id, member));
 }
 
-fn member(state: MemberState, assigned: &[(u128, &[i32])], revoking: &[(u128, &[i32])]) -> ConsumerGroupMember {
+fn member(
+    state: MemberState,
+    assigned: &[(u128, &[i32])],
+    revoking: &[(u128, &[i32])],
+) -> ConsumerGroupMember {
     ConsumerGroupMember {
         member_epoch: 10,
         previous_member_epoch: 9,

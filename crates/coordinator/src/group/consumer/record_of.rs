@@ -136,10 +136,7 @@ pub(super) fn regular_expression(
 }
 
 /// Nobody uses the expression any more.
-pub(super) fn regular_expression_tombstone(
-    group_id: &ByteString,
-    regex: &ByteString,
-) -> ConsumerGroupRecord {
+pub(super) fn regular_expression_tombstone(group_id: &ByteString, regex: &ByteString) -> ConsumerGroupRecord {
     ConsumerGroupRecord::RegularExpression { key: regex_key(group_id, regex), value: None }
 }
 

@@ -72,8 +72,11 @@ pub fn resolve_regular_expressions(
     metadata: &dyn CoordinatorMetadata,
     now_ms: i64,
 ) -> BTreeMap<ByteString, ResolvedRegularExpression> {
-    let nothing =
-        ResolvedRegularExpression { topics: BTreeSet::new(), version: metadata.version(), timestamp_ms: now_ms };
+    let nothing = ResolvedRegularExpression {
+        topics: BTreeSet::new(),
+        version: metadata.version(),
+        timestamp_ms: now_ms,
+    };
     let mut compiled: Vec<_> = regexes.iter().map(|regex| (regex, compile_topic_regex(regex).ok())).collect();
     let mut resolved: BTreeMap<ByteString, ResolvedRegularExpression> =
         regexes.iter().map(|regex| (regex.clone(), nothing.clone())).collect();

@@ -8,7 +8,8 @@ fn regexes(of: &[&'static str]) -> BTreeSet<ByteString> {
 #[test]
 fn an_expression_matches_whole_names() {
     let metadata = TestMetadata::of(&[("pagos", 1), ("pagos-2", 1), ("mis-pagos", 1)]);
-    let resolved = resolve_regular_expressions(&regexes(&["pagos", "pagos.*", "pa(gos", "x|pagos"]), &metadata, 77);
+    let resolved =
+        resolve_regular_expressions(&regexes(&["pagos", "pagos.*", "pa(gos", "x|pagos"]), &metadata, 77);
     let topics = |regex: &str| resolved[regex].topics.iter().map(|t| &**t).collect::<Vec<_>>();
     assert_eq!(topics("pagos"), ["pagos"]);
     assert_eq!(topics("pagos.*"), ["pagos", "pagos-2"]);

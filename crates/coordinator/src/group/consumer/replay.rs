@@ -115,8 +115,7 @@ impl ConsumerGroup {
         member_id: &ByteString,
         value: Option<&ConsumerGroupTargetAssignmentMemberValue>,
     ) {
-        let of_topic =
-            |topic: &TopicPartition| (topic.topic_id, topic.partitions.iter().copied().collect());
+        let of_topic = |topic: &TopicPartition| (topic.topic_id, topic.partitions.iter().copied().collect());
         match value {
             Some(value) => {
                 let assignment: MemberAssignment = value.topic_partitions.iter().map(of_topic).collect();

@@ -245,8 +245,7 @@ impl TestGroup {
         let uuid = self.uuid();
         let context = self.context();
         let request_context = request_context(api_version);
-        let result =
-            consumer_group_heartbeat(&context, &request_context, self.existing(), request, uuid);
+        let result = consumer_group_heartbeat(&context, &request_context, self.existing(), request, uuid);
         match result {
             Ok(result) => Ok(self.execute(result)),
             Err(error) => {

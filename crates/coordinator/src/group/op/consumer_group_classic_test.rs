@@ -173,7 +173,10 @@ fn heartbeats_are_refused_for_a_reason() {
 fn members_leave_together() {
     let mut t = settled();
     t.ok(&is_static(joins("m3", &["pagos"]), "i3"));
-    let errors = leave(&mut t, &[("c1", None), ("nadie", None), ("", Some("i3")), ("c2", Some("i3")), ("", Some("i9"))]);
+    let errors = leave(
+        &mut t,
+        &[("c1", None), ("nadie", None), ("", Some("i3")), ("c2", Some("i3")), ("", Some("i9"))],
+    );
     let (none, unknown) = (ErrorCode::None, ErrorCode::UnknownMemberId);
     assert_eq!(errors, [none, unknown, none, ErrorCode::FencedInstanceId, unknown]);
     assert!(!t.has_member("c1") && !t.has_member("m3") && t.has_member("c2") && t.has_member("m1"));

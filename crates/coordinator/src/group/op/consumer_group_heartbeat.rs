@@ -232,8 +232,8 @@ pub(super) fn check_size(
     member_id: &ByteString,
     instance_id: Option<&ByteString>,
 ) -> Result<(), ConsumerGroupError> {
-    let is_in = instance_id.is_some_and(|id| group.static_member(id).is_some())
-        || group.member(member_id).is_some();
+    let is_in =
+        instance_id.is_some_and(|id| group.static_member(id).is_some()) || group.member(member_id).is_some();
     match !is_in && context.config.is_full(group.num_members()) {
         true => Err(ConsumerGroupError::GroupMaxSizeReached(context.config.max_size)),
         false => Ok(()),
@@ -248,7 +248,8 @@ fn leave(
 ) -> Result<ConsumerGroupResult<ConsumerGroupHeartbeatResponse>, ConsumerGroupError> {
     let member = group.validated_member(&request.member_id, request.instance_id.as_ref())?;
     let mut work = Work::on(context, group.clone());
-    let for_a_while = request.instance_id.is_some() && request.member_epoch == LEAVE_GROUP_STATIC_MEMBER_EPOCH;
+    let for_a_while =
+        request.instance_id.is_some() && request.member_epoch == LEAVE_GROUP_STATIC_MEMBER_EPOCH;
     if for_a_while {
         work.write_current(&member.going_away());
     } else {

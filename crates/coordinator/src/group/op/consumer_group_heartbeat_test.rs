@@ -283,9 +283,7 @@ fn an_old_record_about_topics_is_deleted() {
 fn a_member_in_a_newer_releases_state_must_begin_anew() {
     let mut t = TestGroup::new(&[("pagos", 4)]);
     t.ok(&joins("m1", &["pagos"]));
-    if let Some(ConsumerGroupRecord::CurrentMemberAssignment { key, value: Some(value) }) =
-        t.records.pop()
-    {
+    if let Some(ConsumerGroupRecord::CurrentMemberAssignment { key, value: Some(value) }) = t.records.pop() {
         let value = ottla_protocol::records::group::ConsumerGroupCurrentMemberAssignmentValue {
             state: 9,
             member_epoch: 1,
@@ -375,7 +373,8 @@ fn a_target_that_cannot_be_computed_is_an_error() {
             &self,
             _: &crate::group::modern::GroupSpec,
             _: &dyn crate::metadata::CoordinatorMetadata,
-        ) -> Result<crate::group::modern::GroupAssignment, crate::group::modern::PartitionAssignorError> {
+        ) -> Result<crate::group::modern::GroupAssignment, crate::group::modern::PartitionAssignorError>
+        {
             Err(crate::group::modern::PartitionAssignorError::UnknownTopic(topic_id(0)))
         }
     }

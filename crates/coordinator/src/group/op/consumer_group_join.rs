@@ -51,7 +51,11 @@ pub(crate) fn consumer_group_join(
     let must_know_its_id = request_context.api_version >= KNOWN_MEMBER_ID_MIN_VERSION;
     if must_know_its_id && request.group_instance_id.is_none() && request.member_id.is_empty() {
         let error_code = ErrorCode::MemberIdRequired.code();
-        return Ok(ConsumerGroupResult::of(JoinGroupResponse { member_id, error_code, ..Default::default() }));
+        return Ok(ConsumerGroupResult::of(JoinGroupResponse {
+            member_id,
+            error_code,
+            ..Default::default()
+        }));
     }
     let subscription = first_metadata(request).and_then(|metadata| decode_subscription(metadata).ok());
     let subscription = subscription.ok_or(MALFORMED)?;
@@ -78,7 +82,9 @@ fn validate(
     let is_consumer = request.protocol_type == CONSUMER_PROTOCOL_TYPE;
     match is_consumer && group.supports_classic_protocols(names) {
         true => Ok(()),
-        false => Err(ConsumerGroupError::InconsistentGroupProtocol("the member's protocols are not supported")),
+        false => {
+            Err(ConsumerGroupError::InconsistentGroupProtocol("the member's protocols are not supported"))
+        }
     }
 }
 
@@ -202,8 +208,8 @@ impl Join<'_> {
             work.write_member(member);
         }
         let regex = work.update_regular_expressions(before, member)?;
-        let bump = member.subscribed_topic_names != before.subscribed_topic_names
-            || regex != RegexUpdate::NoChange;
+        let bump =
+            member.subscribed_topic_names != before.subscribed_topic_names || regex != RegexUpdate::NoChange;
         if bump || work.group.has_metadata_expired(work.context.now_ms) {
             work.refresh_metadata(bump);
         }

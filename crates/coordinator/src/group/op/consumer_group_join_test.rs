@@ -160,7 +160,8 @@ fn upgrades_are_refused_for_a_reason() {
     };
     assert_eq!(refused(&policy), UpgradeError::Disabled);
     assert_eq!(refused(&|t, _| t.config.max_size = 1), UpgradeError::TooManyMembers);
-    let other_type = |_: &mut TestGroup, group: &mut ClassicGroup| group.protocol_type = Some("connect".into());
+    let other_type =
+        |_: &mut TestGroup, group: &mut ClassicGroup| group.protocol_type = Some("connect".into());
     assert_eq!(refused(&other_type), UpgradeError::OtherProtocolType);
     let with_assignment = |assignment: Bytes| {
         move |_: &mut TestGroup, group: &mut ClassicGroup| {
@@ -170,7 +171,8 @@ fn upgrades_are_refused_for_a_reason() {
     };
     let malformed = with_assignment(Bytes::from_static(b"\0"));
     assert_eq!(refused(&malformed), UpgradeError::Malformed);
-    let user_data = ConsumerProtocolAssignment { user_data: Some(Bytes::from_static(b"x")), ..Default::default() };
+    let user_data =
+        ConsumerProtocolAssignment { user_data: Some(Bytes::from_static(b"x")), ..Default::default() };
     let custom = with_assignment(prefixed(1, &user_data));
     assert_eq!(refused(&custom), UpgradeError::CustomAssignor);
 }
@@ -211,7 +213,10 @@ fn classic_members_join_and_give_up() {
 fn protocols_must_be_the_groups() {
     let mut t = upgraded();
     let bad = ErrorCode::InconsistentGroupProtocol;
-    assert_eq!(join(&mut t, &JoinGroupRequest { protocol_type: "connect".into(), ..request("x", &[]) }), Err(bad));
+    assert_eq!(
+        join(&mut t, &JoinGroupRequest { protocol_type: "connect".into(), ..request("x", &[]) }),
+        Err(bad)
+    );
     assert_eq!(join(&mut t, &JoinGroupRequest { protocols: Vec::new(), ..request("x", &[]) }), Err(bad));
     let mut other = request("x", &[]);
     other.protocols[0].name = "sticky".into();

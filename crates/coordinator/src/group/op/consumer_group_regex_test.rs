@@ -11,7 +11,8 @@ fn the_same_topics_make_no_new_epoch() {
     t.resolve();
     let epoch = t.group().epoch();
     let group = t.group().clone();
-    let again = resolve_regular_expressions(&BTreeSet::from([ByteString::from("p.*")]), &t.metadata, t.now_ms + 5);
+    let again =
+        resolve_regular_expressions(&BTreeSet::from([ByteString::from("p.*")]), &t.metadata, t.now_ms + 5);
     let result = on_regular_expressions_resolved(&t.context(), &group, again);
     t.execute(result);
     assert_eq!((t.records.len(), t.group().epoch()), (1, epoch), "only when they were looked for");
@@ -23,7 +24,8 @@ fn what_may_not_be_described_is_left_out() {
     let mut t = TestGroup::new(&[("pagos", 1), ("privado", 1)]);
     t.ok(&joins_with_regex("m1", "p.*"));
     let group = t.group().clone();
-    let mut resolved = resolve_regular_expressions(&BTreeSet::from([ByteString::from("p.*")]), &t.metadata, t.now_ms);
+    let mut resolved =
+        resolve_regular_expressions(&BTreeSet::from([ByteString::from("p.*")]), &t.metadata, t.now_ms);
     for resolved in resolved.values_mut() {
         resolved.topics.retain(|topic| topic != "privado");
     }

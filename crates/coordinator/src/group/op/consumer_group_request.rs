@@ -19,9 +19,8 @@ pub(super) fn validate_heartbeat(
     request: &ConsumerGroupHeartbeatRequest,
 ) -> Result<(), ConsumerGroupError> {
     let epoch = request.member_epoch;
-    let knows_its_id = api_version >= GENERATED_MEMBER_ID_MIN_VERSION
-        || epoch > 0
-        || epoch == LEAVE_GROUP_MEMBER_EPOCH;
+    let knows_its_id =
+        api_version >= GENERATED_MEMBER_ID_MIN_VERSION || epoch > 0 || epoch == LEAVE_GROUP_MEMBER_EPOCH;
     check(!knows_its_id || !is_blank(&request.member_id), "the member id must not be empty")?;
     check(request.member_id.len() <= KEY_TEXT_MAX_BYTES, "the member id is too long")?;
     check(!is_blank(&request.group_id), "the group id must not be empty")?;

@@ -18,7 +18,9 @@ pub(crate) fn on_consumer_group_timer(
     let Some(member) = group.member(event.timer.member_id()) else { return work.decided(()) };
     let in_time = match event.timer {
         ConsumerGroupTimer::Rebalance(..) => member.member_epoch != event.member_epoch,
-        ConsumerGroupTimer::Session(..) | ConsumerGroupTimer::Join(..) | ConsumerGroupTimer::Sync(..) => false,
+        ConsumerGroupTimer::Session(..) | ConsumerGroupTimer::Join(..) | ConsumerGroupTimer::Sync(..) => {
+            false
+        }
     };
     if !in_time {
         work.fence([member.member_id.clone()].into());

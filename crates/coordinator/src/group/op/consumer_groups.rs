@@ -22,8 +22,8 @@ use crate::group::consumer::{
 };
 use crate::group::timer::wrapped;
 use crate::group::{
-    Group, GroupChange, GroupContinuation, GroupCoordinatorShard, GroupError, GroupRecord, GroupReply, GroupResult,
-    GroupTimerEvent, GroupTimerKey,
+    Group, GroupChange, GroupContinuation, GroupCoordinatorShard, GroupError, GroupRecord, GroupReply,
+    GroupResult, GroupTimerEvent, GroupTimerKey,
 };
 use crate::runtime::Token;
 

@@ -23,7 +23,9 @@ impl GroupCoordinatorShard {
     ) -> Vec<DescribedGroup> {
         let describe_one = |group_id: &ByteString| match committed.groups.get(group_id) {
             None => not_found(context, group_id, "not found"),
-            Some(Group::Consumer(_) | Group::Share(_) | Group::Streams(_)) => not_found(context, group_id, "is not a classic group"),
+            Some(Group::Consumer(_) | Group::Share(_) | Group::Streams(_)) => {
+                not_found(context, group_id, "is not a classic group")
+            }
             Some(Group::Classic(group)) => describe(self.classic_group(group_id).unwrap_or(group)),
         };
         group_ids.iter().map(describe_one).collect()

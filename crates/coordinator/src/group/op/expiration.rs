@@ -4,8 +4,7 @@ use bytestring::ByteString;
 
 use crate::group::classic::ClassicGroupState as State;
 use crate::group::{
-    Group, GroupCoordinatorShard, GroupRecord, GroupResult, GroupTimerEvent, GroupTimerKey,
-    OffsetAndMetadata,
+    Group, GroupCoordinatorShard, GroupRecord, GroupResult, GroupTimerEvent, GroupTimerKey, OffsetAndMetadata,
 };
 use crate::runtime::TimerChange;
 

@@ -28,7 +28,9 @@ fn listed(group_id: &ByteString, group: &Group) -> ListedGroup {
     let protocol_type = match group {
         Group::Classic(group) => group.protocol_type.clone().unwrap_or_default(),
         // The newer protocols' types of protocol have the names of their types of group.
-        Group::Consumer(_) | Group::Share(_) | Group::Streams(_) => ByteString::from_static(group.group_type().name()),
+        Group::Consumer(_) | Group::Share(_) | Group::Streams(_) => {
+            ByteString::from_static(group.group_type().name())
+        }
     };
     ListedGroup {
         group_id: group_id.clone(),

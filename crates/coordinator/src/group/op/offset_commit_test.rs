@@ -1,8 +1,7 @@
 use super::*;
 use crate::group::GroupCoordinatorConfig;
 use crate::group::testing::{
-    GROUP, SESSION_TIMEOUT_MS, TestContext, commit_request, join_request,
-    static_join_request,
+    GROUP, SESSION_TIMEOUT_MS, TestContext, commit_request, join_request, static_join_request,
 };
 use crate::group::testing_records::{EPOCH, consumer_group, share_group, streams_group};
 

@@ -45,7 +45,8 @@ pub(super) fn validate_modern_commit<'a>(
             Ok(OffsetCommitValidator::Consumer(validator))
         }
         Group::Streams(group) => {
-            let Committer { member_id, instance_id, member_epoch, is_transactional, api_version } = *committer;
+            let Committer { member_id, instance_id, member_epoch, is_transactional, api_version } =
+                *committer;
             let validator = group.validate_offset_commit(
                 member_id,
                 instance_id,

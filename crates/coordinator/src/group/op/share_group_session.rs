@@ -35,9 +35,7 @@ impl ShareGroupManager<'_> {
                 None => ShareDecision::of(None),
             },
             // The next heartbeat asks the share coordinator again.
-            ShareTimer::InitializeRetry { .. } => {
-                ShareDecision::of(Some(ShareChange::InitializationExpired))
-            }
+            ShareTimer::InitializeRetry { .. } => ShareDecision::of(Some(ShareChange::InitializationExpired)),
         }
     }
 

@@ -4,21 +4,21 @@ use std::collections::BTreeSet;
 
 use bytestring::ByteString;
 use ottla_common::{ErrorCode, Uuid};
-use ottla_protocol::messages::share_group_describe_response::DescribedGroup;
 use ottla_protocol::messages::delete_share_group_offsets_response::DeleteShareGroupOffsetsResponseTopic;
 use ottla_protocol::messages::describe_share_group_offsets_request::DescribeShareGroupOffsetsRequestGroup;
+use ottla_protocol::messages::share_group_describe_response::DescribedGroup;
 use ottla_protocol::messages::{
     AlterShareGroupOffsetsRequest, DeleteShareGroupOffsetsRequest, DeleteShareGroupOffsetsResponse,
     DeleteShareGroupStateResponse, InitializeShareGroupStateRequest, InitializeShareGroupStateResponse,
     ShareGroupHeartbeatRequest,
 };
 
+use super::RequestContext;
 use super::share_group_alter_offsets::AlteredOffsets;
 use super::share_group_delete::ShareGroupDeletion;
 use super::share_group_delete_offsets::DeletedOffsets;
 use super::share_group_describe_offsets::DescribedOffsets;
 use super::share_group_heartbeat::ShareGroupHeartbeat;
-use super::RequestContext;
 use crate::group::share::{
     ShareDecision, ShareGroup, ShareGroupError, ShareGroupManager, ShareTimer, schedule_on_load,
 };
@@ -97,7 +97,11 @@ impl GroupCoordinatorShard {
     }
 
     /// What comes before the deletion of a group, should it be a share group.
-    pub fn share_group_deletion(&self, now_ms: i64, group_id: &ByteString) -> GroupResult<ShareGroupDeletion> {
+    pub fn share_group_deletion(
+        &self,
+        now_ms: i64,
+        group_id: &ByteString,
+    ) -> GroupResult<ShareGroupDeletion> {
         let group = Group::as_share(self.groups.get(group_id));
         folded_share(self.share_manager(now_ms, group_id).share_group_deletion(group_id, group))
     }
@@ -132,7 +136,8 @@ impl GroupCoordinatorShard {
         let mut result = GroupResult::of(());
         for (group_id, group) in self.groups.iter() {
             let manager = self.share_manager(now_ms, group_id);
-            let cleaned = folded_share(manager.cleanup_share_group_state(Group::as_share(Some(group)), topic_ids));
+            let cleaned =
+                folded_share(manager.cleanup_share_group_state(Group::as_share(Some(group)), topic_ids));
             result.records.extend(cleaned.records);
             result.timers.extend(cleaned.timers);
         }
@@ -170,7 +175,9 @@ impl GroupCoordinatorShard {
     ) {
         let overrides = &self.surroundings.overrides(group.group_id()).share;
         let timers = schedule_on_load(now_ms, &self.config.share, overrides, group).into_iter();
-        result.timers.extend(timers.map(|timer| wrapped(timer, GroupTimerKey::Share, GroupTimerEvent::Share)));
+        result
+            .timers
+            .extend(timers.map(|timer| wrapped(timer, GroupTimerKey::Share, GroupTimerEvent::Share)));
     }
 }
 
@@ -178,6 +185,7 @@ fn folded_share<T>(decision: ShareDecision<T>) -> GroupResult<T> {
     let records = decision.records.into_iter().map(GroupRecord::Share).collect();
     let mut result = GroupResult::with_records(records, decision.response);
     let timers = decision.timers.into_iter();
-    result.timers = timers.map(|timer| wrapped(timer, GroupTimerKey::Share, GroupTimerEvent::Share)).collect();
+    result.timers =
+        timers.map(|timer| wrapped(timer, GroupTimerKey::Share, GroupTimerEvent::Share)).collect();
     result
 }

@@ -221,10 +221,8 @@ fn a_static_member_that_comes_back_as_another_is_assigned_for() {
     let leave = StreamsGroupHeartbeatRequest { instance_id: Some("i".into()), ..beat_request("a1", -2) };
     world.heartbeat(&leave).unwrap();
     let epoch = world.group.as_ref().unwrap().group_epoch();
-    let moved = StreamsGroupHeartbeatRequest {
-        rack_id: Some("otro".into()),
-        ..static_join_request("a2", "i")
-    };
+    let moved =
+        StreamsGroupHeartbeatRequest { rack_id: Some("otro".into()), ..static_join_request("a2", "i") };
     world.heartbeat(&moved).unwrap();
     assert_eq!(world.group.as_ref().unwrap().group_epoch(), epoch + 1);
 }

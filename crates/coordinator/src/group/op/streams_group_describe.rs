@@ -80,7 +80,10 @@ impl StreamsGroupContext<'_> {
 }
 
 /// An answer about a group that could not be looked at.
-pub(crate) fn streams_group_describe_error(group_id: &ByteString, error: &StreamsGroupError) -> DescribedGroup {
+pub(crate) fn streams_group_describe_error(
+    group_id: &ByteString,
+    error: &StreamsGroupError,
+) -> DescribedGroup {
     DescribedGroup {
         group_id: group_id.clone(),
         error_code: error.code().code(),
@@ -160,9 +163,7 @@ fn key_values(pairs: &BTreeMap<ByteString, ByteString>) -> Vec<response::KeyValu
     pairs.iter().map(pair).collect()
 }
 
-fn configured_subtopology(
-    (id, subtopology): (&ByteString, &ConfiguredSubtopology),
-) -> response::Subtopology {
+fn configured_subtopology((id, subtopology): (&ByteString, &ConfiguredSubtopology)) -> response::Subtopology {
     let topic = |topic: &ConfiguredInternalTopic| response::TopicInfo {
         name: topic.name.clone(),
         partitions: topic.number_of_partitions,

@@ -297,7 +297,8 @@ fn endpoints_are_told_when_they_changed() {
     assert_eq!(all[0].active_partitions[0].topic, SOURCE);
     assert_eq!(all[0].active_partitions[0].partitions.len(), 2);
     let member_epoch = world.member("a1").member_epoch;
-    let moved = StreamsGroupHeartbeatRequest { user_endpoint: endpoint(81), ..beat_request("a1", member_epoch) };
+    let moved =
+        StreamsGroupHeartbeatRequest { user_endpoint: endpoint(81), ..beat_request("a1", member_epoch) };
     assert_eq!(world.heartbeat(&moved).unwrap().response.endpoint_information_epoch, epoch + 1);
 }
 
@@ -305,7 +306,8 @@ fn endpoints_are_told_when_they_changed() {
 fn offsets_of_tasks_are_kept_while_the_member_is() {
     let mut world = World::new();
     world.join("a1");
-    let offset = request::TaskOffset { subtopology_id: "0".into(), partition: 1, offset: 7, ..Default::default() };
+    let offset =
+        request::TaskOffset { subtopology_id: "0".into(), partition: 1, offset: 7, ..Default::default() };
     let says = StreamsGroupHeartbeatRequest { task_offsets: Some(vec![offset]), ..beat_request("a1", 2) };
     world.heartbeat(&says).unwrap();
     let known = |world: &World| world.soft.of(&GROUP.into()).task_offsets(&"a1".into()).cloned();

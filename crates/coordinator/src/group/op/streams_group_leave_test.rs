@@ -62,7 +62,8 @@ fn who_asks_for_a_shutdown_and_leaves_is_heard() {
 #[test]
 fn strangers_cannot_leave() {
     let mut world = World::new();
-    let code = |world: &World, request: &StreamsGroupHeartbeatRequest| world.decide(request).unwrap_err().code();
+    let code =
+        |world: &World, request: &StreamsGroupHeartbeatRequest| world.decide(request).unwrap_err().code();
     assert_eq!(code(&world, &beat_request("a1", -1)), ErrorCode::GroupIdNotFound);
     world.heartbeat(&static_join_request("a1", "i")).unwrap();
     assert_eq!(code(&world, &beat_request("b1", -1)), ErrorCode::UnknownMemberId);

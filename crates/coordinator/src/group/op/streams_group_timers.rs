@@ -60,7 +60,8 @@ impl StreamsGroupContext<'_> {
     /// The assignment that members were told to wait for. Should it fail, the next heartbeat tries again.
     fn first_assignment(&self, group: &StreamsGroup) -> StreamsDecision<()> {
         let nothing = StreamsDecision::of(());
-        let (timestamp_ms, interval_ms) = (group.assignment_timestamp_ms(), self.config.assignment_interval_ms);
+        let (timestamp_ms, interval_ms) =
+            (group.assignment_timestamp_ms(), self.config.assignment_interval_ms);
         let is_due = !group.is_empty()
             && group.group_epoch() > group.assignment_epoch()
             && can_compute_next_target_assignment(timestamp_ms, interval_ms, self.now_ms);

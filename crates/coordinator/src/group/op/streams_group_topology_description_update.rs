@@ -51,9 +51,8 @@ impl StreamsGroupContext<'_> {
     /// Before the store is asked to delete a group's description. `false`: there is nothing to delete, or
     /// the group came to life again, and it must not be.
     pub fn mark_topology_description_before_delete(&self) -> StreamsDecision<bool> {
-        let deletable = |group: &&StreamsGroup| {
-            group.is_empty() && group.stored_description_topology_epoch() != NONE
-        };
+        let deletable =
+            |group: &&StreamsGroup| group.is_empty() && group.stored_description_topology_epoch() != NONE;
         match self.group.filter(deletable) {
             Some(group) => mark_uncertain(group),
             None => StreamsDecision::of(false),

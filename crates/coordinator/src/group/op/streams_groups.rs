@@ -71,7 +71,8 @@ impl GroupCoordinatorShard {
         group: &StreamsGroup,
         result: &mut GroupResult<()>,
     ) {
-        let timers = self.in_streams_group(now_ms, group.group_id(), Some(group), |streams| streams.on_loaded());
+        let timers =
+            self.in_streams_group(now_ms, group.group_id(), Some(group), |streams| streams.on_loaded());
         let timers = timers.into_iter();
         result
             .timers

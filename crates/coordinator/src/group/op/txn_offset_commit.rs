@@ -115,7 +115,9 @@ fn validate_classic(group: &ClassicGroup, request: &TxnOffsetCommitRequest) -> R
 /// A stale epoch is told to those only who know of it.
 fn as_told(error: GroupError, api_version: i16) -> GroupError {
     match error {
-        GroupError::StaleMemberEpoch if api_version < FIRST_WITH_NEWER_ERRORS => GroupError::IllegalGeneration,
+        GroupError::StaleMemberEpoch if api_version < FIRST_WITH_NEWER_ERRORS => {
+            GroupError::IllegalGeneration
+        }
         error => error,
     }
 }

@@ -1,10 +1,10 @@
 use ottla_common::Uuid;
 
 use super::*;
+use crate::group::GroupCoordinatorConfig;
 use crate::group::testing::{
     Entry, GROUP, MemoryLog, TestContext, context_of, fetch_request, join_request, static_join_request,
 };
-use crate::group::GroupCoordinatorConfig;
 use crate::group::testing_records::{EPOCH, consumer_group, share_group};
 use crate::runtime::TransactionResult;
 
@@ -46,7 +46,8 @@ fn after(requests: &[TxnOffsetCommitRequest], rest: &[Entry]) -> TestContext {
     let empty = TestContext::new();
     let mut entries = Vec::new();
     for request in requests {
-        let result = empty.shard().commit_transactional_offset(empty.now_ms, &context_of(5), request).unwrap();
+        let result =
+            empty.shard().commit_transactional_offset(empty.now_ms, &context_of(5), request).unwrap();
         entries.extend(result.records.into_iter().map(|record| Entry::Record(PRODUCER, record)));
     }
     entries.extend(rest.iter().cloned());
@@ -137,7 +138,11 @@ fn a_fenced_static_member() {
 fn members_of_newer_protocols() {
     let t = TestContext::on_records(consumer_group(GROUP, &["m"]));
     assert_eq!(commit(&t, 6, &request(EPOCH, &"m".into())), Ok(ErrorCode::None));
-    assert_eq!(commit(&t, 6, &request(-1, &nobody())), Ok(ErrorCode::None), "producers need not say who they are");
+    assert_eq!(
+        commit(&t, 6, &request(-1, &nobody())),
+        Ok(ErrorCode::None),
+        "producers need not say who they are"
+    );
     assert_eq!(commit(&t, 6, &request(EPOCH, &"x".into())), Err(ErrorCode::UnknownMemberId));
     for stale in [EPOCH - 1, EPOCH + 1] {
         assert_eq!(commit(&t, 6, &request(stale, &"m".into())), Err(ErrorCode::StaleMemberEpoch));

@@ -1,8 +1,6 @@
 use bytestring::ByteString;
 
-use super::{
-    ShareGroupConfig, ShareGroupOverrides, ShareGroupRecord, ShareTimer, StatePartitions,
-};
+use super::{ShareGroupConfig, ShareGroupOverrides, ShareGroupRecord, ShareTimer, StatePartitions};
 use crate::group::modern::Decision;
 use crate::metadata::CoordinatorMetadata;
 

@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use bytestring::ByteString;
 use ottla_common::{ErrorCode, Uuid};
 use ottla_protocol::messages::delete_share_group_state_request::{self as delete, DeleteStateData};
-use ottla_protocol::messages::initialize_share_group_state_request::{self as initialize, InitializeStateData};
-use ottla_protocol::messages::read_share_group_state_summary_request::{self as summary, ReadStateSummaryData};
+use ottla_protocol::messages::initialize_share_group_state_request::{
+    self as initialize, InitializeStateData,
+};
+use ottla_protocol::messages::read_share_group_state_summary_request::{
+    self as summary, ReadStateSummaryData,
+};
 use ottla_protocol::messages::{
     DeleteShareGroupStateRequest, DeleteShareGroupStateResponse, InitializeShareGroupStateRequest,
     InitializeShareGroupStateResponse, ReadShareGroupStateSummaryRequest,

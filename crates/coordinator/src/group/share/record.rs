@@ -4,9 +4,9 @@ use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 use ottla_common::Uuid;
 use ottla_protocol::records::group::{
-    ShareGroupCurrentMemberAssignmentKey, ShareGroupCurrentMemberAssignmentValue, ShareGroupMemberMetadataKey,
-    ShareGroupMemberMetadataValue, ShareGroupMetadataKey, ShareGroupMetadataValue,
-    ShareGroupStatePartitionMetadataKey, ShareGroupStatePartitionMetadataValue,
+    ShareGroupCurrentMemberAssignmentKey, ShareGroupCurrentMemberAssignmentValue,
+    ShareGroupMemberMetadataKey, ShareGroupMemberMetadataValue, ShareGroupMetadataKey,
+    ShareGroupMetadataValue, ShareGroupStatePartitionMetadataKey, ShareGroupStatePartitionMetadataValue,
     ShareGroupTargetAssignmentMemberKey, ShareGroupTargetAssignmentMemberValue,
     ShareGroupTargetAssignmentMetadataKey, ShareGroupTargetAssignmentMetadataValue,
     share_group_current_member_assignment_value, share_group_target_assignment_member_value,

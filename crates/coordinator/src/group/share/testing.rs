@@ -192,11 +192,8 @@ impl TestContext {
         &mut self,
         request: &ShareGroupHeartbeatRequest,
     ) -> Result<ShareGroupHeartbeatResponse, ShareGroupError> {
-        let context = RequestContext {
-            api_version: 1,
-            client_id: "cliente".into(),
-            client_host: "/127.0.0.1".into(),
-        };
+        let context =
+            RequestContext { api_version: 1, client_id: "cliente".into(), client_host: "/127.0.0.1".into() };
         let group = self.lookup(&request.group_id);
         let decision = self.manager().share_group_heartbeat(group, &context, request)?;
         let outcome = self.execute(decision);

@@ -125,7 +125,9 @@ impl StreamsGroup {
             StreamsGroupRecord::TargetAssignmentMember { member_id, value: None, .. } => {
                 group.target_assignment.remove_mut(member_id);
             }
-            StreamsGroupRecord::MemberMetadata { member_id, value: None, .. } => group.remove_member(member_id),
+            StreamsGroupRecord::MemberMetadata { member_id, value: None, .. } => {
+                group.remove_member(member_id)
+            }
             StreamsGroupRecord::MemberMetadata { member_id, value: Some(value), .. } => {
                 let mut member = group.member_or_new(member_id);
                 member.update_metadata(value);

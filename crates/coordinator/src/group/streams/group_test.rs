@@ -36,7 +36,9 @@ fn a_group_that_is_to_be_assigned_says_so() {
 
 #[test]
 fn filters_name_states_as_kafka_does() {
-    assert!(StreamsGroupState::NotReady.is_named("not_ready") && StreamsGroupState::Stable.is_named("STABLE"));
+    assert!(
+        StreamsGroupState::NotReady.is_named("not_ready") && StreamsGroupState::Stable.is_named("STABLE")
+    );
     assert!(!StreamsGroupState::NotReady.is_named("notready"));
 }
 
@@ -76,7 +78,10 @@ fn a_compacted_log_gives_the_same_group() {
     }
     let (group, before) = (group.unwrap(), world.group.as_ref().unwrap());
     assert_eq!(group.state(), before.state());
-    assert_eq!((group.group_epoch(), group.assignment_epoch()), (before.group_epoch(), before.assignment_epoch()));
+    assert_eq!(
+        (group.group_epoch(), group.assignment_epoch()),
+        (before.group_epoch(), before.assignment_epoch())
+    );
     for member in before.members() {
         assert_eq!(group.member(&member.member_id).unwrap(), member);
         assert_eq!(group.target_assignment(&member.member_id), before.target_assignment(&member.member_id));
@@ -122,7 +127,8 @@ fn owners_follow_members() {
     assert_eq!(world.active("a1"), tasks(&[("0", &[0, 1, 2, 3])]));
     assert_eq!(owners(&world), Some("a".into()));
     let moved = beat_request("a1", world.member("a1").member_epoch);
-    let moved = ottla_protocol::messages::StreamsGroupHeartbeatRequest { process_id: Some("z".into()), ..moved };
+    let moved =
+        ottla_protocol::messages::StreamsGroupHeartbeatRequest { process_id: Some("z".into()), ..moved };
     world.heartbeat(&moved).unwrap();
     assert_eq!(owners(&world), Some("z".into()));
     world.heartbeat(&beat_request("a1", -1)).unwrap();

@@ -215,7 +215,9 @@ impl<'a> Heartbeat<'a> {
 
     fn validate_owned_tasks(&self, configured: &ConfiguredTopology) -> Result<(), StreamsGroupError> {
         match (&configured.subtopologies, &self.owned) {
-            (Some(subtopologies), Some(owned)) if configured.is_ready() => validate_tasks(subtopologies, owned),
+            (Some(subtopologies), Some(owned)) if configured.is_ready() => {
+                validate_tasks(subtopologies, owned)
+            }
             _ => Ok(()),
         }
     }
@@ -288,7 +290,8 @@ impl<'a> Heartbeat<'a> {
         if update == AssignmentUpdate::Refine && epoch >= group.group_epoch() {
             let timestamp_ms = group.assignment_timestamp_ms();
             let group_id = group.group_id();
-            let metadata = StreamsGroupRecord::target_assignment_metadata(group_id, group_epoch, timestamp_ms);
+            let metadata =
+                StreamsGroupRecord::target_assignment_metadata(group_id, group_epoch, timestamp_ms);
             self.decision.records.push(metadata);
             return Ok(Target { epoch: group_epoch, ..as_it_is });
         }
@@ -329,7 +332,11 @@ impl<'a> Heartbeat<'a> {
         self.status.push(StatusCode::AssignmentDelayed.status(format!("the assignment waits: {why}")));
     }
 
-    fn reconcile(&mut self, member: &mut StreamsGroupMember, target: &Target) -> Result<(), StreamsGroupError> {
+    fn reconcile(
+        &mut self,
+        member: &mut StreamsGroupMember,
+        target: &Target,
+    ) -> Result<(), StreamsGroupError> {
         if member.is_reconciled_to(target.epoch) {
             return Ok(());
         }

@@ -102,10 +102,7 @@ impl Heartbeat<'_> {
 }
 
 /// An answer without an assignment.
-fn response_to(
-    member: &StreamsGroupMember,
-    config: &StreamsGroupConfig,
-) -> StreamsGroupHeartbeatResponse {
+fn response_to(member: &StreamsGroupMember, config: &StreamsGroupConfig) -> StreamsGroupHeartbeatResponse {
     StreamsGroupHeartbeatResponse {
         member_id: member.member_id.clone(),
         member_epoch: member.member_epoch,
@@ -135,7 +132,8 @@ fn partitions_by_user_endpoint(
     replaced: Option<&ByteString>,
 ) -> Vec<EndpointToPartitions> {
     let others = group.members().map(|other| &**other);
-    let others = others.filter(|other| other.member_id != member.member_id && Some(&other.member_id) != replaced);
+    let others =
+        others.filter(|other| other.member_id != member.member_id && Some(&other.member_id) != replaced);
     let all = others.chain(std::iter::once(member));
     all.filter_map(|member| endpoint_to_partitions(member, topology, cx.metadata)).collect()
 }

@@ -19,7 +19,10 @@ pub(crate) fn validate(request: &StreamsGroupHeartbeatRequest) -> Result<(), Str
     let topology = request.topology.as_ref();
     let subtopologies = topology.into_iter().flat_map(|topology| &topology.subtopologies);
     for subtopology in subtopologies {
-        require(subtopology.source_topic_regex.is_empty(), "regular expressions of source topics do not work")?;
+        require(
+            subtopology.source_topic_regex.is_empty(),
+            "regular expressions of source topics do not work",
+        )?;
     }
     require(!request.member_id.is_empty(), "the member id is empty")?;
     require(!request.group_id.is_empty(), "the group id is empty")?;

@@ -141,8 +141,7 @@ impl StreamsGroupMember {
         self.topology_epoch = value.topology_epoch;
         self.process_id = owned(&value.process_id);
         self.user_endpoint = value.user_endpoint.as_ref().map(user_endpoint_of);
-        self.client_tags =
-            value.client_tags.iter().map(|tag| (owned(&tag.key), owned(&tag.value))).collect();
+        self.client_tags = value.client_tags.iter().map(|tag| (owned(&tag.key), owned(&tag.value))).collect();
     }
 
     /// What a record says about what the member does.

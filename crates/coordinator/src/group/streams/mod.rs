@@ -28,10 +28,10 @@ mod task_owners;
 pub(crate) mod tasks;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod topics;
 mod topology;
 mod topology_description;
 mod topology_push;
-pub mod topics;
 
 #[cfg(test)]
 mod property_test;

@@ -4,8 +4,8 @@ use super::error::StreamsGroupError;
 use super::member::{StreamsGroupMember, StreamsMemberState};
 use super::task_owners::TaskOwners;
 use super::tasks::{
-    Tasks, TasksTuple, TasksTupleWithEpochs, TasksWithEpochs, add, each, each_with_epoch, has, has_with_epoch,
-    take_out,
+    Tasks, TasksTuple, TasksTupleWithEpochs, TasksWithEpochs, add, each, each_with_epoch, has,
+    has_with_epoch, take_out,
 };
 
 /// One member's next step towards its target assignment.

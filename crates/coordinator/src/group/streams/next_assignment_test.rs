@@ -5,7 +5,8 @@ use super::*;
 
 /// Tasks of the one subtopology, by role.
 fn tuple(active: &[i32], standby: &[i32], warmup: &[i32]) -> TasksTuple {
-    let of = |partitions: &[i32]| if partitions.is_empty() { Tasks::new() } else { tasks(&[("0", partitions)]) };
+    let of =
+        |partitions: &[i32]| if partitions.is_empty() { Tasks::new() } else { tasks(&[("0", partitions)]) };
     TasksTuple { active: of(active), standby: of(standby), warmup: of(warmup) }
 }
 
@@ -57,7 +58,10 @@ fn a_member_at_its_target_stays() {
 #[test]
 fn free_tasks_are_had_at_once() {
     let next = step(&[&member("a1", 5, &tuple(&[0], &[], &[]))], &tuple(&[0, 1], &[2], &[]), None);
-    assert_eq!((next.state, next.member_epoch, next.previous_member_epoch), (StreamsMemberState::Stable, 10, 5));
+    assert_eq!(
+        (next.state, next.member_epoch, next.previous_member_epoch),
+        (StreamsMemberState::Stable, 10, 5)
+    );
     assert_eq!(has_tasks(&next), tuple(&[0, 1], &[2], &[]));
     let since: Vec<_> = next.assigned_tasks.active["0"].values().copied().collect();
     assert_eq!(since, [5, 10], "each since the epoch in which it came");
@@ -159,10 +163,9 @@ fn an_active_task_becomes_a_standby_and_must_be_given_up_all_the_same() {
 
 #[test]
 fn copies_change_between_standby_and_warm_up_freely() {
-    for (before, target) in [
-        (tuple(&[], &[0], &[]), tuple(&[], &[], &[0])),
-        (tuple(&[], &[], &[0]), tuple(&[], &[0], &[])),
-    ] {
+    for (before, target) in
+        [(tuple(&[], &[0], &[]), tuple(&[], &[], &[0])), (tuple(&[], &[], &[0]), tuple(&[], &[0], &[]))]
+    {
         let next = step(&[&member("a1", 5, &before)], &target, None);
         assert_eq!((next.state, has_tasks(&next)), (StreamsMemberState::Stable, target));
     }

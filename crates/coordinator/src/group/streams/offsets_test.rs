@@ -71,7 +71,8 @@ fn tasks_that_are_being_given_up_can_still_be_committed() {
 #[test]
 fn transactions_need_not_say_whose_they_are() {
     let world = two_members();
-    let validate = |epoch, version| group(&world).validate_offset_commit(&"".into(), None, epoch, true, version);
+    let validate =
+        |epoch, version| group(&world).validate_offset_commit(&"".into(), None, epoch, true, version);
     assert!(validate(-1, 3).is_ok());
     assert_eq!(validate(4, 3).unwrap_err().code(), ErrorCode::UnknownMemberId);
     let epoch = world.member("b1").member_epoch;

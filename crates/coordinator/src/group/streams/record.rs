@@ -115,9 +115,11 @@ impl StreamsGroupRecord {
             Self::GroupMetadata { group_id, value } => {
                 encoded(GROUP_METADATA, &StreamsGroupMetadataKey { group_id }, value.as_ref())
             }
-            Self::MemberMetadata { group_id, member_id, value } => {
-                encoded(MEMBER_METADATA, &StreamsGroupMemberMetadataKey { group_id, member_id }, value.as_ref())
-            }
+            Self::MemberMetadata { group_id, member_id, value } => encoded(
+                MEMBER_METADATA,
+                &StreamsGroupMemberMetadataKey { group_id, member_id },
+                value.as_ref(),
+            ),
             Self::TargetAssignmentMetadata { group_id, value } => {
                 let key = StreamsGroupTargetAssignmentMetadataKey { group_id };
                 encoded(TARGET_ASSIGNMENT_METADATA, &key, value.as_ref())
@@ -144,7 +146,8 @@ impl StreamsGroupRecord {
                 Ok(Self::GroupMetadata { group_id, value: read_value(kind, value)? })
             }
             MEMBER_METADATA => {
-                let StreamsGroupMemberMetadataKey { group_id, member_id } = Message::decode(key, KEY_VERSION)?;
+                let StreamsGroupMemberMetadataKey { group_id, member_id } =
+                    Message::decode(key, KEY_VERSION)?;
                 Ok(Self::MemberMetadata { group_id, member_id, value: read_value(kind, value)? })
             }
             TARGET_ASSIGNMENT_METADATA => {
@@ -174,7 +177,11 @@ impl StreamsGroupRecord {
         Self::MemberMetadata { group_id, member_id, value: Some(record_values::member_metadata(member)) }
     }
 
-    pub(crate) fn target_assignment(group_id: &ByteString, member_id: &ByteString, tasks: &TasksTuple) -> Self {
+    pub(crate) fn target_assignment(
+        group_id: &ByteString,
+        member_id: &ByteString,
+        tasks: &TasksTuple,
+    ) -> Self {
         let value = Some(record_values::target_assignment(tasks));
         Self::TargetAssignmentMember { group_id: group_id.clone(), member_id: member_id.clone(), value }
     }

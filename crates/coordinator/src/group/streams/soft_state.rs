@@ -165,9 +165,7 @@ impl MemberTaskOffsets {
     }
 }
 
-fn per_task(
-    offsets: &[TaskOffset],
-) -> Result<BTreeMap<ByteString, BTreeMap<i32, i64>>, StreamsGroupError> {
+fn per_task(offsets: &[TaskOffset]) -> Result<BTreeMap<ByteString, BTreeMap<i32, i64>>, StreamsGroupError> {
     let mut tasks: BTreeMap<ByteString, BTreeMap<i32, i64>> = BTreeMap::new();
     for TaskOffset { subtopology_id, partition, offset, .. } in offsets {
         let partitions = tasks.entry(owned(subtopology_id)).or_default();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytestring::ByteString;
 use ottla_common::Uuid;
 use ottla_protocol::Reader;
-use ottla_protocol::messages::streams_group_heartbeat_request::{Subtopology, TaskIds, Topology, TopicInfo};
+use ottla_protocol::messages::streams_group_heartbeat_request::{Subtopology, TaskIds, TopicInfo, Topology};
 use ottla_protocol::messages::streams_group_heartbeat_response as response;
 use ottla_protocol::messages::{StreamsGroupHeartbeatRequest, StreamsGroupHeartbeatResponse};
 
@@ -116,7 +116,11 @@ pub(crate) fn beat_request(member_id: &str, member_epoch: i32) -> StreamsGroupHe
 }
 
 /// A heartbeat that says what the member has.
-pub(crate) fn full_request(member_id: &str, member_epoch: i32, tasks: &TasksTuple) -> StreamsGroupHeartbeatRequest {
+pub(crate) fn full_request(
+    member_id: &str,
+    member_epoch: i32,
+    tasks: &TasksTuple,
+) -> StreamsGroupHeartbeatRequest {
     StreamsGroupHeartbeatRequest {
         active_tasks: Some(task_ids(&tasks.active)),
         standby_tasks: Some(task_ids(&tasks.standby)),

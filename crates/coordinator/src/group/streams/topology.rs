@@ -79,7 +79,9 @@ pub(crate) fn copartition_group(
 }
 
 /// The record of a topology that a member brings. Refused when it contradicts itself.
-pub(crate) fn record_of(topology: &request::Topology) -> Result<StreamsGroupTopologyValue, StreamsGroupError> {
+pub(crate) fn record_of(
+    topology: &request::Topology,
+) -> Result<StreamsGroupTopologyValue, StreamsGroupError> {
     if topology.epoch < 0 {
         return Err(invalid(format!("topology epoch {} is negative", topology.epoch)));
     }
@@ -225,10 +227,9 @@ mod tests {
     fn topologies_that_contradict_themselves_are_refused() {
         let twice = topology(0, vec![subtopology("0", &["a"]), subtopology("0", &["b"])]);
         let mut nowhere = subtopology("0", &["a"]);
-        nowhere.copartition_groups.push(request::CopartitionGroup {
-            source_topics: vec![0, 1],
-            ..Default::default()
-        });
+        nowhere
+            .copartition_groups
+            .push(request::CopartitionGroup { source_topics: vec![0, 1], ..Default::default() });
         let mut changelog = subtopology("0", &["a"]);
         changelog.state_changelog_topics.push(repartition("c", 4));
         let mut negative = subtopology("0", &["a"]);

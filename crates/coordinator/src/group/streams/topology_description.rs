@@ -74,13 +74,12 @@ pub fn attach_topology_description(
 
 /// The description as StreamsGroupDescribe tells it. A node says only what goes with its kind.
 pub fn to_describe_response(description: &update::TopologyDescription) -> describe::TopologyDescription {
-    let subtopology = |subtopology: &update::TopologyDescriptionSubtopology| {
-        describe::TopologyDescriptionSubtopology {
+    let subtopology =
+        |subtopology: &update::TopologyDescriptionSubtopology| describe::TopologyDescriptionSubtopology {
             subtopology_id: subtopology.subtopology_id.clone(),
             nodes: subtopology.nodes.iter().map(node).collect(),
             ..Default::default()
-        }
-    };
+        };
     let store = |store: &update::TopologyDescriptionGlobalStore| describe::TopologyDescriptionGlobalStore {
         source: node(&store.source),
         processor: node(&store.processor),

@@ -4,8 +4,7 @@ use crate::share_state::{ShareCoordinatorConfig, ShareStateRecord};
 const INTERVAL_MS: i64 = 60_000;
 
 fn context() -> TestContext {
-    let config =
-        ShareCoordinatorConfig { cold_partition_snapshot_interval_ms: 60_000, ..Default::default() };
+    let config = ShareCoordinatorConfig { cold_partition_snapshot_interval_ms: 60_000, ..Default::default() };
     TestContext::with(config)
 }
 

@@ -48,10 +48,7 @@ impl ShareCoordinatorShard {
     }
 }
 
-fn check_summary(
-    metadata: &dyn CoordinatorMetadata,
-    key: &SharePartitionKey,
-) -> Result<(), ShareStateError> {
+fn check_summary(metadata: &dyn CoordinatorMetadata, key: &SharePartitionKey) -> Result<(), ShareStateError> {
     check_not_negative(key.partition, ShareStateError::NegativePartition)?;
     check_partition_exists(metadata, key)
 }

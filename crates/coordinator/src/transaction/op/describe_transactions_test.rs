@@ -13,7 +13,10 @@ fn what_a_transaction_is_doing() {
     assert_eq!(ErrorCode::from_code(described.error_code), ErrorCode::None);
     assert_eq!((&described.transactional_id[..], &described.transaction_state[..]), (TX, "Ongoing"));
     assert_eq!((described.producer_id, described.producer_epoch), (FIRST_ID, 0));
-    assert_eq!((described.transaction_timeout_ms, described.transaction_start_time_ms), (TIMEOUT_MS, t.now_ms));
+    assert_eq!(
+        (described.transaction_timeout_ms, described.transaction_start_time_ms),
+        (TIMEOUT_MS, t.now_ms)
+    );
     assert_eq!(described.topics.len(), 1);
     assert_eq!((&described.topics[0].topic[..], &described.topics[0].partitions[..]), ("pagos", &[1, 3][..]));
 }

@@ -52,7 +52,8 @@ impl TransactionCoordinatorShard {
         now_ms: i64,
         after: Option<&ByteString>,
     ) -> TransactionDecision<()> {
-        let mut decision = TransactionDecision { atomic: false, replay: false, ..TransactionDecision::of(()) };
+        let mut decision =
+            TransactionDecision { atomic: false, replay: false, ..TransactionDecision::of(()) };
         let mut expired = Vec::new();
         let mut last = None;
         for metadata in self.transactions.iter_after(after).take(LOOKED_AT_AT_ONCE) {

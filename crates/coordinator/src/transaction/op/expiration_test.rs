@@ -50,9 +50,11 @@ fn all_that_are_late_are_aborted_at_once() {
             producer_epoch: producer.producer_epoch,
             ..Default::default()
         };
-        transaction.topics.push(
-            AddPartitionsToTxnTopic { name: "pagos".into(), partitions: vec![0], ..Default::default() },
-        );
+        transaction.topics.push(AddPartitionsToTxnTopic {
+            name: "pagos".into(),
+            partitions: vec![0],
+            ..Default::default()
+        });
         t.add(4, &transaction);
     }
     t.advance(i64::from(TIMEOUT_MS) + 10_000);

@@ -21,7 +21,10 @@ fn a_new_transactional_id_gets_a_producer_id_and_epoch_0() {
     let t = t.restarted();
     assert_eq!(t.producer(), (FIRST_ID, 0));
     let (_, value) = t.log.records[0].value.clone().unwrap();
-    assert_eq!((value.producer_id, value.previous_producer_id, value.producer_epoch), (FIRST_ID, FIRST_ID, 0));
+    assert_eq!(
+        (value.producer_id, value.previous_producer_id, value.producer_epoch),
+        (FIRST_ID, FIRST_ID, 0)
+    );
     assert_eq!((value.transaction_start_timestamp_ms, value.transaction_partitions), (-1, None));
 }
 
@@ -130,10 +133,7 @@ fn an_open_transaction_is_aborted_first() {
         assert_eq!(error_of(&t.init(5, &t.init_request())), ErrorCode::ConcurrentTransactions);
         assert_eq!((t.state(), t.producer()), (TransactionState::PrepareAbort, (id, epoch + 1)));
         assert_eq!(error_of(&t.init(5, &t.init_request())), ErrorCode::ConcurrentTransactions);
-        let stale = ottla_protocol::messages::EndTxnRequest {
-            producer_epoch: epoch,
-            ..t.end_request(true)
-        };
+        let stale = ottla_protocol::messages::EndTxnRequest { producer_epoch: epoch, ..t.end_request(true) };
         assert_eq!(t.end(OLD_END, &stale).1, ErrorCode::ProducerFenced);
         t.answer_markers(MarkerOutcome::Written);
         assert_eq!(t.state(), TransactionState::CompleteAbort);

@@ -1,6 +1,6 @@
 use super::*;
-use crate::transaction::testing::{FIRST_ID, OLD_END, TX, TestContext};
 use crate::transaction::TransactionVersion;
+use crate::transaction::testing::{FIRST_ID, OLD_END, TX, TestContext};
 
 /// One open transaction, one that is being committed, and an id without any.
 fn three() -> TestContext {
@@ -34,8 +34,7 @@ fn all_of_them_or_those_that_pass_the_filters() {
     assert_eq!(list(&t, &of_state("Ongoing")), both[..1]);
     assert!(list(&t, &of_state("PrepareCommit")).is_empty());
     assert!(list(&t, &of_state("ongoing")).is_empty());
-    let of_producer =
-        ListTransactionsRequest { producer_id_filters: vec![FIRST_ID + 1, 77], ..everything() };
+    let of_producer = ListTransactionsRequest { producer_id_filters: vec![FIRST_ID + 1, 77], ..everything() };
     assert_eq!(list(&t, &of_producer), both[1..]);
     t.end_now(OLD_END, true);
     assert_eq!(list(&t, &of_state("PrepareCommit")).len(), 1);
@@ -66,9 +65,7 @@ fn a_pattern_is_the_callers() {
 
 #[test]
 fn filters_that_name_nothing_are_told() {
-    let request = ListTransactionsRequest {
-        state_filters: vec!["Ongoing".into(), "Abierta".into()],
-        ..everything()
-    };
+    let request =
+        ListTransactionsRequest { state_filters: vec!["Ongoing".into(), "Abierta".into()], ..everything() };
     assert_eq!(unknown_state_filters(&request), [ByteString::from_static("Abierta")]);
 }

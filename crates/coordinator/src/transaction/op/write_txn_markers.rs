@@ -97,7 +97,8 @@ impl TransactionCoordinatorShard {
         transactional_id: &ByteString,
     ) -> TransactionDecision<()> {
         let mut decision = TransactionDecision::of(());
-        let is_ready = self.transaction(transactional_id).is_some_and(|current| current.partitions.is_empty());
+        let is_ready =
+            self.transaction(transactional_id).is_some_and(|current| current.partitions.is_empty());
         if let Some(complete) = self.transactions.completing(transactional_id).filter(|_| is_ready) {
             self.complete(complete, &mut decision);
         }

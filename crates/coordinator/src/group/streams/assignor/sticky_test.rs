@@ -143,11 +143,7 @@ fn any_group() -> impl Strategy<Value = GroupSpec> {
             let process_id = ByteString::from(format!("p{process}"));
             (ByteString::from_static(id), MemberSpec { process_id, ..Default::default() })
         });
-        GroupSpec {
-            subtopologies: subtopologies.collect(),
-            members: members.collect(),
-            num_standby_replicas,
-        }
+        GroupSpec { subtopologies: subtopologies.collect(), members: members.collect(), num_standby_replicas }
     })
 }
 
@@ -163,8 +159,7 @@ fn tasks_of(group: &GroupSpec) -> Vec<(ByteString, i32, bool)> {
 fn check(group: &GroupSpec, assignment: &GroupAssignment) {
     let ids: Vec<_> = group.members.keys().collect();
     assert_eq!(assignment.keys().collect::<Vec<_>>(), ids, "everybody is told something");
-    let processes: BTreeSet<_> =
-        group.members.values().map(|member| &member.process_id).collect();
+    let processes: BTreeSet<_> = group.members.values().map(|member| &member.process_id).collect();
     for (subtopology, partition, is_stateful) in tasks_of(group) {
         let holders = |standby: bool| -> Vec<&ByteString> {
             let held = assignment.iter().filter(|(_, tasks)| {

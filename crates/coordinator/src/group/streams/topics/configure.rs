@@ -117,7 +117,10 @@ fn configured_subtopology(
     })
 }
 
-fn internal_topic(topic: &TopicInfo, counts: &PartitionCounts<'_>) -> Result<ConfiguredInternalTopic, Refusal> {
+fn internal_topic(
+    topic: &TopicInfo,
+    counts: &PartitionCounts<'_>,
+) -> Result<ConfiguredInternalTopic, Refusal> {
     let partitions = match topic.partitions {
         0 => counts.decided(&topic.name),
         partitions => Some(partitions),

@@ -64,7 +64,8 @@ fn topics_are_created_as_the_application_says() {
     let mut only = subtopology("0", &["a"]);
     let mut changelog = repartition("s-changelog", 0);
     changelog.replication_factor = 3;
-    let compact = request::KeyValue { key: "cleanup.policy".into(), value: "compact".into(), ..Default::default() };
+    let compact =
+        request::KeyValue { key: "cleanup.policy".into(), value: "compact".into(), ..Default::default() };
     changelog.topic_configs.push(compact);
     only.state_changelog_topics.push(changelog);
     only.state_changelog_topics.push(repartition("t-changelog", 0));

@@ -69,7 +69,8 @@ fn enforce(
     };
     for (topic, has) in own {
         if repartition.fixed.contains(&topic) && has != partitions {
-            let what = format!("repartition topic {topic} has {has} partitions where {partitions} are needed");
+            let what =
+                format!("repartition topic {topic} has {has} partitions where {partitions} are needed");
             return Err(Refusal::incorrectly_partitioned(what));
         }
         counts.put(topic, partitions);

@@ -20,11 +20,7 @@ pub(crate) fn endpoint_to_partitions(
     let active = without_epochs(&member.assigned_tasks.active);
     let standby = member.assigned_tasks.standby_and_warmup();
     Some(EndpointToPartitions {
-        user_endpoint: Endpoint {
-            host: endpoint.host.clone(),
-            port: endpoint.port,
-            ..Default::default()
-        },
+        user_endpoint: Endpoint { host: endpoint.host.clone(), port: endpoint.port, ..Default::default() },
         active_partitions: partitions(&active, topology, metadata),
         standby_partitions: partitions(&standby, topology, metadata),
         ..Default::default()
