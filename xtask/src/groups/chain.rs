@@ -85,7 +85,7 @@ impl Worker {
     }
 
     fn args<'a>(bootstrap: &'a str, hop: usize, number: &'a str) -> [&'a str; 5] {
-        ["hop", bootstrap, number, if hop % 2 == 0 { "consumer" } else { "classic" }, "1"]
+        ["hop", bootstrap, number, if hop.is_multiple_of(2) { "consumer" } else { "classic" }, "1"]
     }
 
     fn program(&mut self) -> Result<&mut Program> {

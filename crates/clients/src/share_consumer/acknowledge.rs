@@ -116,7 +116,7 @@ impl KafkaShareConsumer {
             tracing::warn!("Records of {} may be handed out again: {error}", tip.tp);
         }
         if let Some(callback) = &mut self.callback {
-            callback(&tip.tp, &acks.offsets(), result.as_ref().map(|()| ()));
+            callback(&tip.tp, &acks.offsets(), result.as_ref().copied());
         }
         if let Some(outcomes) = &mut self.outcomes {
             let outcome = outcomes.entry(tip.tp.clone()).or_insert(Ok(()));

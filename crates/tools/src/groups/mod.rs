@@ -39,13 +39,13 @@ pub(crate) fn run(args: &[String]) -> Result {
     let mut config = ClientConfig::from_iter(read_properties(options.one("command-config")?)?);
     config.set("bootstrap.servers", options.required("bootstrap-server")?);
     config.set_default("default.api.timeout.ms", "30000");
-    list(config, &wanted).or_else(|error| match error {
+    list(config, &wanted).map_err(|error| match error {
         ToolError::Failed(message) => {
             // Kafka's tool complains on standard output.
             outln!("Error while executing groups command : {message}");
-            Err(ToolError::Exit(1))
+            ToolError::Exit(1)
         }
-        other => Err(other),
+        other => other,
     })
 }
 

@@ -85,13 +85,13 @@ pub(crate) fn run(args: &[String]) -> Result {
             offsets::delete(&cluster, &options)
         }
     };
-    action().or_else(|error| match error {
+    action().map_err(|error| match error {
         ToolError::Failed(message) => {
             // On standard output as in the other tools of groups; but here the shell learns of it.
             print_error(&format!("Executing streams group command failed due to {message}"));
-            Err(ToolError::Exit(1))
+            ToolError::Exit(1)
         }
-        other => Err(other),
+        other => other,
     })
 }
 
