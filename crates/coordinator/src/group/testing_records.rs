@@ -4,7 +4,8 @@ use bytestring::ByteString;
 use ottla_protocol::records::group::{
     ConsumerGroupCurrentMemberAssignmentKey, ConsumerGroupCurrentMemberAssignmentValue,
     ConsumerGroupMemberMetadataKey, ConsumerGroupMemberMetadataValue, ConsumerGroupMetadataKey,
-    ConsumerGroupMetadataValue, StreamsGroupMetadataValue,
+    ConsumerGroupMetadataValue, ConsumerGroupTargetAssignmentMetadataKey,
+    ConsumerGroupTargetAssignmentMetadataValue, StreamsGroupMetadataValue,
 };
 
 use super::consumer::ConsumerGroupRecord;
@@ -25,7 +26,7 @@ impl TestContext {
     }
 }
 
-/// A consumer group with these members.
+/// A consumer group with these members, whose epoch and assignment are all of [`EPOCH`].
 pub(crate) fn consumer_group(group_id: &str, member_ids: &[&str]) -> Vec<GroupRecord> {
     let group_id = ByteString::from(group_id);
     let key = ConsumerGroupMetadataKey { group_id: group_id.clone() };
@@ -34,7 +35,15 @@ pub(crate) fn consumer_group(group_id: &str, member_ids: &[&str]) -> Vec<GroupRe
     for member_id in member_ids {
         let member_id = ByteString::from(*member_id);
         let key = ConsumerGroupMemberMetadataKey { group_id: group_id.clone(), member_id: member_id.clone() };
-        let value = ConsumerGroupMemberMetadataValue::default();
+        // Kafka's defaults are those of a member of the classic protocol.
+        let value = ConsumerGroupMemberMetadataValue {
+            instance_id: None,
+            rack_id: None,
+            subscribed_topic_regex: None,
+            server_assignor: None,
+            classic_member_metadata: None,
+            ..Default::default()
+        };
         records.push(ConsumerGroupRecord::MemberMetadata { key, value: Some(value) });
         let key = ConsumerGroupCurrentMemberAssignmentKey { group_id: group_id.clone(), member_id };
         let value = ConsumerGroupCurrentMemberAssignmentValue {
@@ -43,6 +52,12 @@ pub(crate) fn consumer_group(group_id: &str, member_ids: &[&str]) -> Vec<GroupRe
             ..Default::default()
         };
         records.push(ConsumerGroupRecord::CurrentMemberAssignment { key, value: Some(value) });
+    }
+    if !member_ids.is_empty() {
+        let key = ConsumerGroupTargetAssignmentMetadataKey { group_id };
+        let value =
+            ConsumerGroupTargetAssignmentMetadataValue { assignment_epoch: EPOCH, ..Default::default() };
+        records.push(ConsumerGroupRecord::TargetAssignmentMetadata { key, value: Some(value) });
     }
     records.into_iter().map(GroupRecord::Consumer).collect()
 }

@@ -60,9 +60,9 @@ fn groups_of_newer_protocols_leave_no_trace() {
     let mut t = TestContext::on_records(consumer_group(GROUP, &["m"]));
     assert_eq!(delete(&mut t), ErrorCode::NonEmptyGroup);
     t.advance(45_000);
-    assert_eq!(kinds(&t, 3), [8, 7, 5, 3], "the member's session is over");
+    assert_eq!(kinds(&t, 4), [8, 7, 5, 3, 6], "the member's session is over");
     assert_eq!(delete(&mut t), ErrorCode::None);
-    assert_eq!(kinds(&t, 7), [6, 4, 3], "the group itself is last");
+    assert_eq!(kinds(&t, 9), [6, 4, 3], "the group itself is last");
     assert!(t.restarted().shard().group(&GROUP.into()).is_none());
     for (other, deleted) in [(share_group(GROUP), [12, 15, 11]), (streams_group(GROUP), [20, 17, 23])] {
         let mut t = TestContext::on_records(vec![other]);

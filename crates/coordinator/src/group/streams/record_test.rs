@@ -75,7 +75,8 @@ fn every_kind_reads_as_it_was_written() {
 fn records_have_kafkas_bytes() {
     let (key, value) = StreamsGroupRecord::target_assignment_metadata(&"g".into(), 7, 5).encode().unwrap();
     assert_eq!(&key[..], b"\0\x14\0\x01g");
-    assert_eq!(&value.unwrap()[..], b"\0\0\0\0\0\x07\0\0\0\0\0\0\0\x05\0");
+    // The epoch; the time is a tagged field (KIP-1263).
+    assert_eq!(&value.unwrap()[..], b"\0\0\0\0\0\x07\x01\0\x08\0\0\0\0\0\0\0\x05");
     let mut member = member();
     member.assigned_tasks.active.remove(&ByteString::from_static("0"));
     let (key, value) = StreamsGroupRecord::current_assignment(&"g".into(), &member).encode().unwrap();
