@@ -116,7 +116,6 @@ pub(crate) fn log_manager(
                 .values()
                 .typed("transaction.partition.verification.enable"),
             max_transaction_timeout_ms: i64::from(p.transaction_max_timeout_ms),
-            ..Default::default()
         },
     }
 }
