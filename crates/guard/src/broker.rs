@@ -22,8 +22,8 @@ use ottla_protocol::records::metadata::register_broker_record::BrokerEndpoint;
 use ottla_protocol::records::metadata::*;
 use ottla_protocol::{ApiKey, Message, Payload, Reader, Request, Writer};
 use ottla_record::Compression;
+use ottla_replica::share::{ShareLimits, SharePartitionManager, SharePartitionManagerParts};
 use ottla_replica::{LocalPartition, LogConfigSource, Partition, ReplicaManager};
-use ottla_replica::share::{SharePartitionManager, SharePartitionManagerParts, ShareLimits};
 use ottla_server::broker::groups::GroupRequests;
 use ottla_server::broker::live_config::LiveConfig;
 use ottla_server::command::development_properties;
@@ -118,8 +118,12 @@ impl Broker {
             fetch: FetchManager::new(1_000, 120_000, 7),
             time,
         };
-        let broker =
-            Self { context: Arc::new(context), listener: LISTENER.into(), client_host: "/127.0.0.1".into(), connection_id: "0".into() };
+        let broker = Self {
+            context: Arc::new(context),
+            listener: LISTENER.into(),
+            client_host: "/127.0.0.1".into(),
+            connection_id: "0".into(),
+        };
         broker.publish()?;
         groups.runtime().startup(1);
         groups.runtime().on_election(0, EPOCH);

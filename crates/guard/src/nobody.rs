@@ -8,8 +8,8 @@ use ottla_common::{ErrorCode, TopicPartition};
 use ottla_protocol::messages::*;
 use ottla_record::MemoryRecords;
 use ottla_replica::share::{
-    DeadLetterSink, DeadLetterTarget, Persister, PersisterError, ReadState, ShareGroupConfigs, ShareGroupSettings,
-    SharePartitionKey, WriteState,
+    DeadLetterSink, DeadLetterTarget, Persister, PersisterError, ReadState, ShareGroupConfigs,
+    ShareGroupSettings, SharePartitionKey, WriteState,
 };
 
 /// Answers with nothing.
@@ -97,7 +97,11 @@ impl DeadLetterSink for Nobody {
         Box::pin(async { Err(ErrorCode::CoordinatorNotAvailable) })
     }
 
-    fn produce<'a>(&'a self, _: &'a TopicPartition, _: MemoryRecords) -> BoxFuture<'a, Result<(), ErrorCode>> {
+    fn produce<'a>(
+        &'a self,
+        _: &'a TopicPartition,
+        _: MemoryRecords,
+    ) -> BoxFuture<'a, Result<(), ErrorCode>> {
         Box::pin(async { Err(ErrorCode::CoordinatorNotAvailable) })
     }
 }
