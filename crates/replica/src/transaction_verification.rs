@@ -249,10 +249,15 @@ fn refused(
 
 /// What a producer is told instead, and that only the code is for it: older clients do not expect these
 /// errors and would not try again. NOT_ENOUGH_REPLICAS lets them, without new metadata.
-pub fn produce_error(operation: TransactionSupportedOperation, error: ErrorCode) -> (ErrorCode, Option<String>) {
+pub fn produce_error(
+    operation: TransactionSupportedOperation,
+    error: ErrorCode,
+) -> (ErrorCode, Option<String>) {
     let unable = || {
         let name = error.name();
-        Some(format!("Unable to verify the partition has been added to the transaction. Underlying error: {name}"))
+        Some(format!(
+            "Unable to verify the partition has been added to the transaction. Underlying error: {name}"
+        ))
     };
     match error {
         ErrorCode::InvalidTxnState => (error, Some("Partition was not added to the transaction".to_owned())),

@@ -64,7 +64,8 @@ fn questions_to_a_node_are_gathered_while_it_is_busy() {
     let verified = manager.on_response(NODE, &VerificationResponse::Answered(&response));
     assert_eq!(verified, [Verified { asker: 1, errors: BTreeMap::new() }]);
     let next = manager.next_requests();
-    let asked: Vec<_> = next[0].1.transactions.iter().map(|t| (&t.transactional_id[..], t.verify_only)).collect();
+    let asked: Vec<_> =
+        next[0].1.transactions.iter().map(|t| (&t.transactional_id[..], t.verify_only)).collect();
     assert_eq!(asked, [("b", false), ("c", true)]);
 }
 
@@ -110,7 +111,8 @@ fn what_the_coordinator_says_is_told_as_the_client_understands_it() {
 
 #[test]
 fn a_request_that_fails_is_told_to_everybody() {
-    let refused = |error: ErrorCode| AddPartitionsToTxnResponse { error_code: error.code(), ..Default::default() };
+    let refused =
+        |error: ErrorCode| AddPartitionsToTxnResponse { error_code: error.code(), ..Default::default() };
     let (unauthorized, loading) =
         (refused(ErrorCode::ClusterAuthorizationFailed), refused(ErrorCode::CoordinatorLoadInProgress));
     let nothing = answer(&[]);

@@ -146,8 +146,7 @@ impl DeadLetters<'_> {
             Copies::none(last_offset)
         };
         let tp = self.source.topic_partition();
-        let source =
-            DeadLetterSource { topic: &tp.topic, partition: tp.partition, group_id: self.group_id };
+        let source = DeadLetterSource { topic: &tp.topic, partition: tp.partition, group_id: self.group_id };
         Ok(next_batch(&source, &self.range, from, &copies, self.time.now_ms(), max_bytes)?)
     }
 

@@ -128,7 +128,8 @@ async fn a_limit_of_records_is_kept_over_partitions() {
     let bench = Bench::new();
     let partitions = vec![bench.id(0), bench.id(1)];
     let acquire_mode = ShareAcquireMode::RecordLimit;
-    let fetch = ShareFetch { partitions, acquire_mode, max_records: 12, max_wait_ms: 10, ..bench.request("a") };
+    let fetch =
+        ShareFetch { partitions, acquire_mode, max_records: 12, max_wait_ms: 10, ..bench.request("a") };
     assert!(acquired(&bench.fetch(&fetch).await).is_empty(), "both are loaded now");
     (0..2).for_each(|index| bench.append(index, 10));
     assert_eq!(acquired(&bench.fetch(&fetch).await), [(0, 0, 9, 1), (1, 0, 1, 1)]);

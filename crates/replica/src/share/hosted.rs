@@ -55,10 +55,17 @@ pub(super) struct Todo {
 /// Something that is not done at once.
 #[derive(Debug)]
 pub(super) enum Job {
-    ReadState { leader_epoch: i32 },
-    FindStartOffset { reset: ShareAutoOffsetReset },
+    ReadState {
+        leader_epoch: i32,
+    },
+    FindStartOffset {
+        reset: ShareAutoOffsetReset,
+    },
     WriteStates,
-    DeadLetter { token: EffectToken, range: DeadLetterRange },
+    DeadLetter {
+        token: EffectToken,
+        range: DeadLetterRange,
+    },
     /// The state could not be loaded.
     Forget,
     /// Somebody else took over.

@@ -74,7 +74,11 @@ async fn a_state_that_cannot_be_read_is_told_when_the_time_is_up() {
     assert!(answers[0].1.message.is_some());
     assert!(begin.elapsed() >= Duration::from_millis(LONG_MS as u64));
     assert_eq!(bench.manager.num_share_partitions(), 0);
-    assert_eq!(acquired(&bench.fetch(&bench.request("a")).await), [(0, 0, 0, 1)], "the next try is a new one");
+    assert_eq!(
+        acquired(&bench.fetch(&bench.request("a")).await),
+        [(0, 0, 0, 1)],
+        "the next try is a new one"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -113,7 +117,8 @@ async fn acknowledgements_that_gather_are_written_together() {
     bench.persister.gate.acquire_many(10_000).await.unwrap().forget();
     let mut pending = Vec::new();
     for (first_offset, last_offset) in [(0, 1), (2, 3), (4, 5), (6, 9)] {
-        let batch = super::AcknowledgementBatch { first_offset, last_offset, acknowledge_types: vec![ACCEPT] };
+        let batch =
+            super::AcknowledgementBatch { first_offset, last_offset, acknowledge_types: vec![ACCEPT] };
         pending.push(bench.manager.acknowledge(GROUP, "a", &bench.id(0), &[batch]));
         settle().await;
     }

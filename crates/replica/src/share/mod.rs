@@ -42,9 +42,9 @@ pub use dead_letters::{DeadLetterSink, DeadLetterTarget};
 pub use fetch::{ShareFetch, SharePartitionData};
 pub use manager::{SharePartitionManager, SharePartitionManagerParts};
 pub use ottla_share::{
-    AcknowledgementBatch, AcquiredRecords, FINAL_EPOCH, FetchOutcome, INITIAL_EPOCH, MemberId, PersisterError,
-    ReadState, ShareAcquireMode, ShareAutoOffsetReset, ShareFetchContext, SharePartitionConfig,
-    SharePartitionError, SharePartitionId, ShareSessionError, ShareSessionKey, ShareSessionRequest, WriteState,
-    check_renew_fetch, validate_acknowledgement_batches,
+    AcknowledgementBatch, AcquiredRecords, FINAL_EPOCH, FetchOutcome, INITIAL_EPOCH, MemberId,
+    PersisterError, ReadState, ShareAcquireMode, ShareAutoOffsetReset, ShareFetchContext,
+    SharePartitionConfig, SharePartitionError, SharePartitionId, ShareSessionError, ShareSessionKey,
+    ShareSessionRequest, WriteState, check_renew_fetch, validate_acknowledgement_batches,
 };
 pub use persister::{Persister, SharePartitionKey};

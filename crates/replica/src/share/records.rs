@@ -149,14 +149,16 @@ mod tests {
     #[test]
     fn headers_tell_what_the_batches_would() {
         let marker = EndTransactionMarker::new(false, 3);
-        let marker = MemoryRecords::with_end_transaction_marker(15, 7, 0, 44, 1, marker).unwrap().into_bytes();
+        let marker =
+            MemoryRecords::with_end_transaction_marker(15, 7, 0, 44, 1, marker).unwrap().into_bytes();
         let batches = [batch(0, 10, 10), batch(10, 5, 9_000), marker, batch(16, 1, 0)];
         let records = run(&batches);
         let expected = FetchedBatch::all_of(&MemoryRecords::new(records.read_all().unwrap())).unwrap();
         assert_eq!(fetched_batches(&records).unwrap(), expected);
-        assert_eq!(expected.iter().map(|batch| batch.abort_marker).collect::<Vec<_>>(), [
-            false, false, true, false
-        ]);
+        assert_eq!(
+            expected.iter().map(|batch| batch.abort_marker).collect::<Vec<_>>(),
+            [false, false, true, false]
+        );
     }
 
     #[test]

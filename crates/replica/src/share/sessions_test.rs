@@ -14,7 +14,12 @@ fn key(member: &str) -> ShareSessionKey {
 }
 
 /// The request of a session that wants the first partition.
-fn open(bench: &Bench, member: &str, epoch: i32, connection: &str) -> Result<ShareFetchContext, ShareSessionError> {
+fn open(
+    bench: &Bench,
+    member: &str,
+    epoch: i32,
+    connection: &str,
+) -> Result<ShareFetchContext, ShareSessionError> {
     let connection_id: Arc<str> = connection.into();
     bench.manager.new_context(&ShareSessionRequest {
         key: &key(member),
