@@ -116,8 +116,14 @@ mod tests {
     fn unknown_partitions_keep_the_others_out() {
         let topic_id = Uuid::from_u128(5);
         let topic = TopicRecord { name: "pagos".into(), topic_id, ..Default::default() };
-        let partition =
-            PartitionRecord { topic_id, replicas: vec![1], isr: vec![1], leader: 1, ..Default::default() };
+        let partition = PartitionRecord {
+            topic_id,
+            partition_id: 0,
+            replicas: vec![1],
+            isr: vec![1],
+            leader: 1,
+            ..Default::default()
+        };
         let records = [ApiMessageAndVersion::new(topic, 0), ApiMessageAndVersion::new(partition, 2)];
         let provenance = MetadataProvenance { last_contained_offset: 3, ..MetadataProvenance::EMPTY };
         let image = MetadataLoader::default().load_snapshot(provenance, &records).unwrap().image;

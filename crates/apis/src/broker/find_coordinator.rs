@@ -124,8 +124,14 @@ mod tests {
 
     #[test]
     fn what_is_no_key_is_refused() {
-        for key in ["", "g", "g:AAAAAAAAAAAAAAAAAAAAAQ", "g:topic:1", "g:AAAAAAAAAAAAAAAAAAAAAQ:x", ":AAAAAAAAAAAAAAAAAAAAAQ:1"]
-        {
+        for key in [
+            "",
+            "g",
+            "g:AAAAAAAAAAAAAAAAAAAAAQ",
+            "g:topic:1",
+            "g:AAAAAAAAAAAAAAAAAAAAAQ:x",
+            ":AAAAAAAAAAAAAAAAAAAAAQ:1",
+        ] {
             assert!(Place::of(6, SHARE, key).is_err(), "{key}");
         }
         assert!(Place::of(5, SHARE, SHARE_KEY).is_err(), "before version 6 nobody knows of them");

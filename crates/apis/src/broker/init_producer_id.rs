@@ -53,7 +53,9 @@ mod tests {
 
     #[test]
     fn half_a_producer_is_none() {
-        for (producer_id, producer_epoch, whole) in [(-1, -1, true), (7, 0, true), (7, -1, false), (-1, 0, false)] {
+        for (producer_id, producer_epoch, whole) in
+            [(-1, -1, true), (7, 0, true), (7, -1, false), (-1, 0, false)]
+        {
             let request = InitProducerIdRequest { producer_id, producer_epoch, ..Default::default() };
             assert_eq!(is_whole(&request), whole);
         }

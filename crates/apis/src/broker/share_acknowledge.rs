@@ -97,13 +97,12 @@ fn batches(request: ShareAcknowledgeRequest) -> Batches {
     let mut batches = Batches::new();
     for topic in request.topics {
         for partition in topic.partitions {
-            let of_partition = partition.acknowledgement_batches.into_iter().map(|batch| {
-                AcknowledgementBatch {
+            let of_partition =
+                partition.acknowledgement_batches.into_iter().map(|batch| AcknowledgementBatch {
                     first_offset: batch.first_offset,
                     last_offset: batch.last_offset,
                     acknowledge_types: batch.acknowledge_types,
-                }
-            });
+                });
             batches.insert((topic.topic_id, partition.partition_index), of_partition.collect());
         }
     }
@@ -217,11 +216,8 @@ fn respond(
         }
         topics.entry(id.topic_id).or_default().push(data);
     }
-    let topic = |(topic_id, partitions)| ShareAcknowledgeTopicResponse {
-        topic_id,
-        partitions,
-        ..Default::default()
-    };
+    let topic =
+        |(topic_id, partitions)| ShareAcknowledgeTopicResponse { topic_id, partitions, ..Default::default() };
     let endpoint =
         |node_id, host, port, rack| NodeEndpoint { node_id, host, port, rack, ..Default::default() };
     ShareAcknowledgeResponse {

@@ -130,13 +130,12 @@ fn batches(request: ShareFetchRequest) -> Batches {
             if partition.acknowledgement_batches.is_empty() {
                 continue;
             }
-            let of_partition = partition.acknowledgement_batches.into_iter().map(|batch| {
-                AcknowledgementBatch {
+            let of_partition =
+                partition.acknowledgement_batches.into_iter().map(|batch| AcknowledgementBatch {
                     first_offset: batch.first_offset,
                     last_offset: batch.last_offset,
                     acknowledge_types: batch.acknowledge_types,
-                }
-            });
+                });
             batches.insert((topic.topic_id, partition.partition_index), of_partition.collect());
         }
     }
@@ -358,11 +357,8 @@ mod tests {
     #[test]
     fn only_partitions_with_acknowledgements_are_acknowledged() {
         let batch = RequestBatch { first_offset: 3, last_offset: 5, ..Default::default() };
-        let acknowledged = FetchPartition {
-            partition_index: 1,
-            acknowledgement_batches: vec![batch],
-            ..Default::default()
-        };
+        let acknowledged =
+            FetchPartition { partition_index: 1, acknowledgement_batches: vec![batch], ..Default::default() };
         let partitions = vec![FetchPartition::default(), acknowledged];
         let topic = FetchTopic { topic_id: AVISOS, partitions, ..Default::default() };
         let batches = batches(ShareFetchRequest { topics: vec![topic], ..Default::default() });

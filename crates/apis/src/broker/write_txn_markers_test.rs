@@ -72,11 +72,9 @@ fn results_are_told_by_producer_and_topic() {
 
 #[test]
 fn group_coordinators_that_are_elsewhere_are_leaders_that_are_elsewhere() {
-    for error in [
-        ErrorCode::CoordinatorNotAvailable,
-        ErrorCode::CoordinatorLoadInProgress,
-        ErrorCode::NotCoordinator,
-    ] {
+    for error in
+        [ErrorCode::CoordinatorNotAvailable, ErrorCode::CoordinatorLoadInProgress, ErrorCode::NotCoordinator]
+    {
         assert_eq!(coordinator_error(error), ErrorCode::NotLeaderOrFollower);
     }
     let fenced = ErrorCode::TransactionCoordinatorFenced;
