@@ -166,7 +166,11 @@ impl LogManager {
             tracing::warn!(dir = %log.dir().display(), "log belongs to no replica and is set aside");
             return Ok(());
         }
-        self.add_loaded(partition, *kind, log)
+        self.add_loaded(partition, *kind, Arc::clone(&log))?;
+        if !dir.had_clean_shutdown() {
+            log.note_found();
+        }
+        Ok(())
     }
 
     fn add_loaded(
