@@ -68,7 +68,8 @@ thread (`crates/bench/src/floor`): ratios of 1 are the machine's own limit for a
 Acknowledgements come from the page cache everywhere (`acks=1`, no fsync). A round that others disturbed is
 repeated; `noisy` says how many were kept all the same. **Smaller is better in every row**, except those in
 MB or connections a second. A goal is met when the whole interval is below it, and open when it lies within the
-interval: three rounds do not tell.
+interval: three rounds do not tell. Profiles are runs of their own, some of them beside other work, and count for
+nothing.
 
 ";
 
