@@ -94,12 +94,17 @@ fn what_a_killed_process_left_gets_to_the_disk_by_itself() {
     let end = log.log_end_offset();
     assert_eq!(log.recovery_point(), 0, "nothing was forced to disk");
     // The process is gone, the machine is not: what was written is there, if not on disk.
-    let manager = start(&disk.kill());
+    let next = disk.kill();
+    let manager = start(&next);
     let log = create(&manager);
     assert_eq!(log.log_end_offset(), end);
     let deadline = Instant::now() + Duration::from_secs(60);
     while log.recovery_point() < end {
         assert!(Instant::now() < deadline, "the recovery point stays at {}", log.recovery_point());
+        std::thread::yield_now();
+    }
+    while checkpointed(&next) != Some(end) {
+        assert!(Instant::now() < deadline, "a second kill would find {:?}", checkpointed(&next));
         std::thread::yield_now();
     }
 }
