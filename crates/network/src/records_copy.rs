@@ -4,12 +4,14 @@
 //! on a thread that may wait.
 
 use std::io::{self, IoSliceMut};
+use std::num::NonZeroU64;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use ottla_common::{TransferSource, TransferableRecords};
+use rustix::fs::{Advice, fadvise};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 /// How far apart the pages are that are looked at. The system reads ahead in larger steps.
@@ -18,10 +20,10 @@ const PROBE_STRIDE: usize = 128 * 1024;
 const CACHED_TIME_MAX: Duration = Duration::from_micros(200);
 /// What is read only to have it read, at once.
 const SCRATCH_BYTES: usize = 64 * 1024;
+/// How far ahead of a reader of old records the disk is asked.
+const READ_AHEAD_BYTES: usize = 1024 * 1024;
 
-/// Whether the bytes are in the page cache, as far as a few looks can tell. A look at what is not there makes
-/// the system read ahead, which may have to find memory first: milliseconds, when that is scarce. So whoever
-/// has just read from the disk does not look, but goes on with [`read_apart`].
+/// Whether the bytes are in the page cache, as far as a few looks can tell.
 pub(crate) fn is_cached(records: &dyn TransferableRecords, position: usize, len: usize) -> bool {
     let TransferSource::File { file, position: start } = records.source() else { return true };
     let position = start + position as u64;
@@ -53,6 +55,7 @@ pub(crate) async fn read_apart(
 ) -> io::Result<bool> {
     let records = Arc::clone(records);
     let reading = tokio::task::spawn_blocking(move || {
+        ask_ahead(&*records, position, len);
         let mut scratch = vec![0; SCRATCH_BYTES.min(len)];
         let begin = Instant::now();
         let mut done = 0;
@@ -66,6 +69,18 @@ pub(crate) async fn read_apart(
         Ok(begin.elapsed() > CACHED_TIME_MAX)
     });
     reading.await.map_err(io::Error::other)?
+}
+
+/// Has the disk read these bytes and some more, and lets the system read nothing ahead by itself. It would do so
+/// whenever somebody comes by one of its marks, also on a thread with connections that only looks whether a page is
+/// there; and it must find memory first, which took up to 100 ms where memory is limited (a cgroup that is full, and
+/// pages under write-back in it).
+fn ask_ahead(records: &dyn TransferableRecords, position: usize, len: usize) {
+    let TransferSource::File { file, position: start } = records.source() else { return };
+    // Advice that is not taken costs speed, nothing else.
+    let _ = fadvise(&file, 0, None, Advice::Random);
+    let bytes = NonZeroU64::new((len + READ_AHEAD_BYTES) as u64);
+    let _ = fadvise(&file, start + position as u64, bytes, Advice::WillNeed);
 }
 
 /// Copies records. They were promised in a frame, which cannot be finished without all of them.

@@ -212,6 +212,16 @@ impl LocalLog {
         segments.iter().all(|segment| segment.write_out(go_on));
     }
 
+    /// Bytes of the segments that may have records which are not on disk.
+    pub(crate) fn size_above_recovery_point(&self) -> u64 {
+        let (from, end) = (self.recovery_point(), self.end_offset());
+        if from >= end {
+            return 0;
+        }
+        let segments = self.with_segments(|segments| segments.between(from, end));
+        segments.iter().map(|segment| segment.size()).sum()
+    }
+
     /// Everything is on disk.
     pub(crate) fn note_synced(&self) {
         self.unsynced_names.store(false, Ordering::Release);

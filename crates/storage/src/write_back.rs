@@ -61,9 +61,9 @@ enum Work {
 
 impl Queue {
     /// Tells whether the thread has to look again.
-    fn note(&mut self, log: &Weak<UnifiedLog>, bytes: u64) -> bool {
+    fn note(&mut self, log: &Weak<UnifiedLog>, bytes: u64, since: Instant) -> bool {
         let dirty = self.logs.entry(log.as_ptr() as usize);
-        let fresh = || Dirty { log: Weak::clone(log), bytes: 0, since: Instant::now() };
+        let fresh = || Dirty { log: Weak::clone(log), bytes: 0, since };
         let dirty = dirty.or_insert_with(fresh);
         let little = dirty.bytes < LOG_BYTES;
         dirty.bytes += bytes;
@@ -98,8 +98,19 @@ impl WriteBack {
     /// Takes note of bytes that were appended to a log. The first time so much comes together that something
     /// is to be done, the thread is started.
     pub(crate) fn note_appended(self: &Arc<Self>, log: &Weak<UnifiedLog>, bytes: usize) {
+        self.note(log, bytes as u64, Instant::now());
+    }
+
+    /// Takes note of bytes that a process before this one has left above the recovery point. Nothing more is to
+    /// be expected of that burst, so that they do not linger: the next recovery and the next stop find less to do.
+    pub(crate) fn note_found(self: &Arc<Self>, log: &Weak<UnifiedLog>, bytes: u64) {
+        let now = Instant::now();
+        self.note(log, bytes, now.checked_sub(LINGER).unwrap_or(now));
+    }
+
+    fn note(self: &Arc<Self>, log: &Weak<UnifiedLog>, bytes: u64, since: Instant) {
         let mut queue = self.queue.lock();
-        if !queue.note(log, bytes as u64) || queue.stopped {
+        if !queue.note(log, bytes, since) || queue.stopped {
             return;
         }
         if queue.has_thread {

@@ -41,11 +41,11 @@ fn checkpointed(disk: &SimFileSystem) -> Option<i64> {
 fn a_log_is_due_a_while_after_the_first_of_enough_bytes() {
     let mut queue = Queue::default();
     let a = Weak::new();
-    assert!(!queue.note(&a, LOG_BYTES - 1));
+    assert!(!queue.note(&a, LOG_BYTES - 1, Instant::now()));
     assert!(queue.due().is_none());
     let since = queue.logs.values().next().unwrap().since;
-    assert!(queue.note(&a, 1), "the thread has to look at this");
-    assert!(!queue.note(&a, 1), "it has been told");
+    assert!(queue.note(&a, 1, Instant::now()), "the thread has to look at this");
+    assert!(!queue.note(&a, 1, Instant::now()), "it has been told");
     let (key, at) = queue.due().unwrap();
     assert_eq!(at, since + LINGER);
     assert!(queue.take(key).is_some() && queue.due().is_none());
@@ -57,7 +57,7 @@ fn too_much_in_a_directory_does_not_linger() {
     let mut queue = Queue::default();
     let a = Weak::new();
     let most = DIRECTORY_BYTES;
-    assert!(queue.note(&a, most) && queue.note(&a, 1));
+    assert!(queue.note(&a, most, Instant::now()) && queue.note(&a, 1, Instant::now()));
     let (key, at) = queue.due().unwrap();
     assert!(at <= Instant::now() && queue.take(key).is_some());
 }
@@ -80,6 +80,33 @@ fn what_is_appended_gets_to_the_disk_by_itself() {
     assert!(checkpointed(&disk).is_some_and(|offset| offset <= log.recovery_point()));
     let snapshot = format!("{:020}.snapshot", log.recovery_point());
     assert!(disk.content(&log.dir().join(snapshot)).is_some());
+}
+
+#[test]
+fn what_a_killed_process_left_gets_to_the_disk_by_itself() {
+    let disk = SimFileSystem::new(1);
+    let manager = start(&disk);
+    let log = create(&manager);
+    manager.stop_write_back();
+    while (log.size() as usize) < LOG_BYTES as usize + NOTED_BYTES {
+        append(&log, batch(20_000, NOW));
+    }
+    let end = log.log_end_offset();
+    assert_eq!(log.recovery_point(), 0, "nothing was forced to disk");
+    // The process is gone, the machine is not: what was written is there, if not on disk.
+    let next = disk.kill();
+    let manager = start(&next);
+    let log = create(&manager);
+    assert_eq!(log.log_end_offset(), end);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while log.recovery_point() < end {
+        assert!(Instant::now() < deadline, "the recovery point stays at {}", log.recovery_point());
+        std::thread::yield_now();
+    }
+    while checkpointed(&next) != Some(end) {
+        assert!(Instant::now() < deadline, "a second kill would find {:?}", checkpointed(&next));
+        std::thread::yield_now();
+    }
 }
 
 #[test]

@@ -195,10 +195,24 @@ impl Place {
 }
 
 impl Drop for Place {
+    /// Removes the folder; one of very many files only when the campaign is over. The file system passes by inodes that
+    /// were removed within the last seconds, and looks at each of them for every file that the next broker makes.
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
+        let aside = self.binaries.folder.with_file_name("set-aside");
+        let many = fs::read_dir(self.logs()).is_ok_and(|entries| entries.count() > MANY_FOLDERS);
+        let name = format!("{}-{}", self.ports[0], std::process::id());
+        let moved = many && fs::create_dir_all(&aside).is_ok() && {
+            let to = (0..).map(|n| aside.join(format!("{name}-{n}"))).find(|to| !to.exists());
+            to.is_some_and(|to| fs::rename(&self.folder, to).is_ok())
+        };
+        if !moved {
+            let _ = fs::remove_dir_all(&self.folder);
+        }
     }
 }
+
+/// So many folders of partitions are removed only at the end.
+const MANY_FOLDERS: usize = 500;
 
 /// A running broker; killed when dropped.
 #[derive(Debug)]

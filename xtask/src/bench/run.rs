@@ -1,6 +1,7 @@
 //! One broker in one cell of one round: what every cell needs.
 
 use std::cell::{Cell as Slot, RefCell};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -95,7 +96,15 @@ impl<'a> Run<'a> {
         self.kbench(&server, &format!("create --topic {FILL} --partitions 4"))?;
         let load = format!("--partitions 4 --batch 1000000 --connections 2 --bytes {bytes}");
         self.kbench(&server, &format!("produce --topic {FILL} {load}"))?;
+        self.settle()?;
         Ok((place, server))
+    }
+
+    /// Waits until all that was written so far is on disk: whoever forces it there, the server or the system, does so
+    /// at a moment of its own, and a load that counts must not pay for what came before it.
+    pub fn settle(&self) -> Result<()> {
+        let folder = fs::File::open(&self.folder).with_context(|| self.folder.display().to_string())?;
+        Ok(rustix::fs::syncfs(folder)?)
     }
 
     /// Lets a just-in-time compiler see the shape of a load before it counts; `{topic}` in the words
@@ -113,7 +122,7 @@ impl<'a> Run<'a> {
             String::new()
         };
         self.kbench(server, &format!("{words} --seconds {seconds} {most}"))?;
-        Ok(())
+        self.settle()
     }
 
     /// Seconds that the warm-up of this broker may take.

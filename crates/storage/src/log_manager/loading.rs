@@ -90,6 +90,10 @@ impl LogManager {
             self.load_log(dir, found, &checkpoints, &topic_configs, is_stray)
         })?;
         dir.set_loaded();
+        if !dir.had_clean_shutdown() {
+            // Not before: recovery has the disk to itself, and recovery points are written only from here on.
+            self.logs_in(dir.path()).iter().for_each(|log| log.note_found());
+        }
         let (clean, ms) = (dir.had_clean_shutdown(), self.time.now_ms() - started);
         tracing::info!(dir = %dir.path().display(), logs = found.len(), clean, ms, "logs loaded");
         Ok(())

@@ -453,6 +453,11 @@ impl LogManager {
         failed
     }
 
+    /// From here on only the system writes by itself.
+    pub(crate) fn stop_write_back(&self) {
+        self.dirs.read().iter().for_each(|dir| dir.write_back.stop());
+    }
+
     fn online_dirs(&self) -> Vec<Arc<LogDir>> {
         let dirs = self.dirs.read();
         dirs.iter().filter(|dir| !self.failures.is_offline(dir.path())).map(Arc::clone).collect()
@@ -461,7 +466,7 @@ impl LogManager {
 
 impl Drop for LogManager {
     fn drop(&mut self) {
-        self.dirs.read().iter().for_each(|dir| dir.write_back.stop());
+        self.stop_write_back();
         if let Some(cleaner) = self.cleaner.get() {
             cleaner.stop();
         }

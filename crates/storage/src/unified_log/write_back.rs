@@ -51,6 +51,16 @@ impl UnifiedLog {
         }
     }
 
+    /// Takes note of what is above the recovery point when the log has just been recovered.
+    pub(crate) fn note_found(&self) {
+        let bytes = self.local.size_above_recovery_point();
+        if bytes > 0
+            && let Some((this, write_back)) = self.flushing.write_back.get()
+        {
+            write_back.note_found(this, bytes);
+        }
+    }
+
     /// Hands all records to the disk in pieces, so that [`Self::write_back`] has little to wait for; others
     /// that write and read get their turn between them. `go_on` is told how long a piece took.
     pub(crate) fn write_out(&self, go_on: &mut dyn FnMut(Duration) -> bool) {

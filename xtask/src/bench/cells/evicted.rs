@@ -41,6 +41,7 @@ pub fn run(run: &Run<'_>, shape: &Shape) -> Result<Figures> {
     )?;
     let warm = run.warm_seconds();
     run.kbench(&server, &format!("latency --topic cell --rate 5000 --warm-seconds 0 --seconds {warm}"))?;
+    run.settle()?;
     let watch = format!("latency --topic cell --rate {} --seconds {}", shape.rate, shape.seconds);
     server.prioritize(false)?;
     let alone = run.prioritized(&server, &watch, false)?;

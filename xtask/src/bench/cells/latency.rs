@@ -33,6 +33,7 @@ pub fn run(run: &Run<'_>, shape: &Shape) -> Result<Figures> {
     run.kbench(&server, &format!("create --topic cell --partitions {partitions}"))?;
     let warm = run.warm_seconds();
     run.kbench(&server, &format!("{words} --topic cell --rate 5000 --warm-seconds 0 --seconds {warm}"))?;
+    run.settle()?;
     server.prioritize(pinned)?;
     let mut prioritized = true;
     let seconds = if run.quick { 3.0 } else { SECONDS };

@@ -15,6 +15,7 @@ pub fn run(run: &Run<'_>) -> Result<Figures> {
     let warm = run.warm_seconds();
     run.kbench(&server, &format!("latency --topic cell --rate 3000 --warm-seconds 0 --seconds {warm}"))?;
     // What a warm-up leaves to do must be over.
+    run.settle()?;
     thread::sleep(Duration::from_secs(2));
     let mut figures = Figures::new();
     let idle = if run.quick { 3.0 } else { 8.0 };

@@ -30,6 +30,7 @@ pub fn run(run: &Run<'_>, shape: &Shape) -> Result<Figures> {
     let words =
         format!("latency --topic cell --partitions 4 --records {RECORDS} --in-flight 20 --rate {rate:.0}");
     run.kbench(&server, &format!("{words} --warm-seconds 0 --seconds {}", run.warm_seconds()))?;
+    run.settle()?;
     server.prioritize(false)?;
     let before = server.cpu()?;
     let seen = run.prioritized(&server, &format!("{words} --seconds {seconds}"), false)?;
