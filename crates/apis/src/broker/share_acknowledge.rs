@@ -272,7 +272,7 @@ mod tests {
     fn each_reason_not_to_take_an_acknowledgement() {
         let image = MetadataImage::default();
         let named = SharePartitionId { topic_id: Uuid::ONE, partition: 0, topic: Some("avisos".into()) };
-        let nameless = SharePartitionId { topic: None, ..named.clone() };
+        let nameless = SharePartitionId { topic: None, ..named };
         let terms = Terms::of(1, false);
         let good = [batch(0, 4, 1)];
         assert_eq!(check(&image, &nameless, &good, terms), Err(ErrorCode::UnknownTopicId));

@@ -31,6 +31,7 @@ pub(crate) const GROUP: &str = "grupo";
 
 /// An entry of the log in memory.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "a log of a few entries")]
 pub(crate) enum Entry {
     Record(i64, GroupRecord),
     Marker(i64, TransactionResult),

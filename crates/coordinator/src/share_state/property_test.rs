@@ -96,7 +96,7 @@ proptest! {
         start_offset in -1i64..70,
     ) {
         let combined = combine(&so_far, &newer, start_offset);
-        let mut all = so_far.clone();
+        let mut all = so_far;
         all.extend(&newer);
         prop_assert_eq!(claims(&combined, -1), claims(&all, start_offset));
         for pair in combined.windows(2) {

@@ -196,7 +196,7 @@ mod tests {
         let key = Bytes::from_static(b"\0\0\0\x02tx");
         let newer = TransactionRecord::decode(key.clone(), Some(Bytes::from_static(b"\0\x02")));
         assert!(matches!(newer, Err(TransactionRecordError::UnknownValueVersion(2))));
-        let cut = TransactionRecord::decode(key.clone(), Some(Bytes::from_static(b"\0\0\0")));
+        let cut = TransactionRecord::decode(key, Some(Bytes::from_static(b"\0\0\0")));
         assert!(matches!(cut, Err(TransactionRecordError::Malformed(_))));
         assert!(matches!(
             TransactionRecord::decode(Bytes::new(), None),

@@ -26,6 +26,7 @@ const VALUE_VERSION: i16 = 0;
 
 /// A record of a consumer group; a value of `None` deletes.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a record lives for one decision, in a list of a few")]
 pub enum ConsumerGroupRecord {
     /// The group's epoch, and the hash of the topics that it reads.
     Metadata {

@@ -39,7 +39,7 @@ impl GroupCoordinatorShard {
         let group = Group::as_share(self.groups.get(&request.group_id));
         let decision =
             self.share_manager(now_ms, &request.group_id).share_group_heartbeat(group, context, request)?;
-        let change = decision.response.change.clone();
+        let change = decision.response.change;
         let mut result = folded_share(decision);
         result.changes.extend(change.map(|change| GroupChange::Share(request.group_id.clone(), change)));
         Ok(result)

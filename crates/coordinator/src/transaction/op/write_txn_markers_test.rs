@@ -39,7 +39,7 @@ fn markers_of_another_end_count_for_nothing() {
         TransactionMarkers { producer_id: 5, ..markers.clone() },
         TransactionMarkers { producer_epoch: 0, ..markers.clone() },
         TransactionMarkers { coordinator_epoch: COORDINATOR_EPOCH - 1, ..markers.clone() },
-        TransactionMarkers { transactional_id: "otra".into(), ..markers.clone() },
+        TransactionMarkers { transactional_id: "otra".into(), ..markers },
     ] {
         t.answer(&stale, MarkerOutcome::Written);
         assert_eq!(t.metadata().partitions.len(), 2);
