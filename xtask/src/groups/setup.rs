@@ -1,6 +1,8 @@
 //! Kafka's clients and Kafka Streams through Maven, and the programs of `tests/java/groups`.
 //!
-//! Their jars are apart from the broker's, which therefore stay as small as they are.
+//! Their jars are apart from the broker's, which therefore stay as small as they are. The newest Kafka Streams
+//! that is published is older than the clients, and needs the internals of its own time: programs with an
+//! application of Kafka Streams run on jars of that one version.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,9 +15,15 @@ use crate::{paths, process};
 
 /// A slow registry may need this.
 const STEP: Duration = Duration::from_secs(600);
+/// Programs that have an application of Kafka Streams in them.
+const WITH_STREAMS: &[&str] = &["streams", "streams-load", "take-over"];
 
 fn jars() -> PathBuf {
     paths::interop().join("group-jars")
+}
+
+fn streams_jars() -> PathBuf {
+    paths::interop().join("streams-jars")
 }
 
 fn classes() -> PathBuf {
@@ -25,19 +33,27 @@ fn classes() -> PathBuf {
 /// Copies the jars and compiles the programs, unless both are there.
 pub fn prepare() -> Result<()> {
     let pom = paths::root().join("tests/java/groups/pom.xml");
-    let stamp = jars().join(".pom.xml");
-    if fs::read(&stamp).ok() != Some(fs::read(&pom)?) {
-        if !process::available("mvn") {
-            bail!("mvn is not installed");
-        }
-        let _ = fs::remove_dir_all(jars());
-        let mut command = Command::new("mvn");
-        command.args(["-q", "-B", "-f"]).arg(&pom).arg("dependency:copy-dependencies");
-        command.arg(format!("-DoutputDirectory={}", jars().display())).arg("-DincludeScope=runtime");
-        step("Kafka Streams with mvn", &mut command)?;
-        fs::copy(&pom, &stamp)?;
-    }
+    copy_jars("Kafka's clients with mvn", &pom, &jars(), "clients")?;
+    copy_jars("Kafka Streams with mvn", &pom, &streams_jars(), "streams")?;
     compile()
+}
+
+/// Copies the jars of a profile of the pom, unless they are there.
+fn copy_jars(name: &str, pom: &Path, folder: &Path, profile: &str) -> Result<()> {
+    let stamp = folder.join(".pom.xml");
+    if fs::read(&stamp).ok() == Some(fs::read(pom)?) {
+        return Ok(());
+    }
+    if !process::available("mvn") {
+        bail!("mvn is not installed");
+    }
+    let _ = fs::remove_dir_all(folder);
+    let mut command = Command::new("mvn");
+    command.args(["-q", "-B", "-P", profile, "-f"]).arg(pom).arg("dependency:copy-dependencies");
+    command.arg(format!("-DoutputDirectory={}", folder.display())).arg("-DincludeScope=runtime");
+    step(name, &mut command)?;
+    fs::copy(pom, &stamp)?;
+    Ok(())
 }
 
 fn compile() -> Result<()> {
@@ -52,7 +68,8 @@ fn compile() -> Result<()> {
     }
     let _ = fs::remove_dir_all(classes());
     let mut command = Command::new("javac");
-    command.arg("-d").arg(classes()).arg("-cp").arg(format!("{}/*", jars().display())).args(sources);
+    let path = format!("{}/*:{}/*", jars().display(), streams_jars().display());
+    command.arg("-d").arg(classes()).arg("-cp").arg(path).args(sources);
     step("javac of the groups' programs", &mut command)?;
     fs::write(&stamp, text)?;
     Ok(())
@@ -75,6 +92,8 @@ fn step(name: &str, command: &mut Command) -> Result<()> {
 
 /// One of the programs: `Groups ARGUMENTS`.
 pub fn program(args: &[&str]) -> Command {
+    let with_streams = args.first().is_some_and(|program| WITH_STREAMS.contains(program));
+    let jars = if with_streams { streams_jars() } else { jars() };
     let mut command = Command::new("java");
     command
         .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"])
@@ -84,7 +103,7 @@ pub fn program(args: &[&str]) -> Command {
             paths::root().join("tests/java/log4j2.properties").display()
         ))
         .arg("-cp")
-        .arg(format!("{}:{}/*", classes().display(), jars().display()))
+        .arg(format!("{}:{}/*", classes().display(), jars.display()))
         .arg("Groups")
         .args(args);
     command
