@@ -14,6 +14,7 @@ mod groups;
 mod guard;
 mod hostile;
 mod interop;
+mod invariants;
 mod kcat;
 mod options;
 mod pagos;
@@ -42,7 +43,7 @@ use options::{Counts, Options};
 const HELP: &str = "cargo xtask COMMAND
 
   test      everything that must hold: house rules, unit tests, real clients, crashes
-            [--against kafka|ottla] [--only PART,...]
+            [--against kafka|ottla] [--only PART[/SECTION],...]
   soak      the same at full counts
   bench     Ottla beside Apache Kafka and the floor [--quick] [--cell ID,...] [--rounds N]
             [--brokers ottla,floor,kafka,kafka-2-2]; docs/benchmarks.md

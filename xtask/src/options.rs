@@ -34,6 +34,16 @@ pub const PARTS: &[&str] = &[
     "group-load",
 ];
 
+/// Sections of a part that `--only PART/SECTION` can name, for a quick turn.
+const SECTIONS: &[&str] = &[
+    "groups/codes",
+    "groups/bad-input",
+    "groups/clients",
+    "groups/transactions",
+    "groups/foreign",
+    "groups/upgrade",
+];
+
 /// How often the costly tests run.
 #[derive(Debug, Clone, Copy)]
 pub struct Counts {
@@ -79,7 +89,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Reads `[--against kafka|ottla] [--only PART,...]`.
+    /// Reads `[--against kafka|ottla] [--only PART[/SECTION],...]`.
     pub fn parse(args: &[String], counts: Counts) -> Result<Self> {
         let mut options = Self { against: Side::Ottla, only: Vec::new(), counts };
         let mut args = args.iter();
@@ -92,20 +102,32 @@ impl Options {
                 _ => bail!("unknown option {flag} {value}; known: --against kafka|ottla, --only PART,..."),
             }
         }
-        if let Some(unknown) = options.only.iter().find(|part| !PARTS.contains(&part.as_str())) {
-            bail!("unknown part {unknown}; known: {}", PARTS.join(", "));
+        let known = [PARTS, SECTIONS].concat();
+        if let Some(unknown) = options.only.iter().find(|part| !known.contains(&part.as_str())) {
+            bail!("unknown part {unknown}; known: {}", known.join(", "));
         }
         Ok(options)
     }
 
-    /// Whether a part was asked for.
+    /// Whether a part, or a section of it, was asked for.
     pub fn wants(&self, part: &str) -> bool {
         debug_assert!(PARTS.contains(&part), "{part}");
-        self.only.is_empty() || self.only.iter().any(|wanted| wanted == part)
+        self.only.is_empty() || self.only.iter().any(|wanted| part_of(wanted) == part)
+    }
+
+    /// Whether a section was asked for, by its own name or by that of its part.
+    pub fn wants_section(&self, section: &str) -> bool {
+        debug_assert!(SECTIONS.contains(&section), "{section}");
+        let part = part_of(section);
+        self.only.is_empty() || self.only.iter().any(|wanted| wanted == part || wanted == section)
     }
 
     /// Whether any of these parts was asked for.
     pub fn wants_any(&self, parts: &[&str]) -> bool {
         parts.iter().any(|part| self.wants(part))
     }
+}
+
+fn part_of(section: &str) -> &str {
+    section.split_once('/').map_or(section, |(part, _)| part)
 }

@@ -73,12 +73,14 @@ pub fn run(report: &mut Report, options: &Options, parts: &Parts) {
         (Side::Ottla, Err(_)) => &[Side::Ottla],
         (Side::Kafka, _) => &[Side::Kafka],
     };
-    if options.wants("groups") {
+    if options.wants_section("groups/codes") {
         report.section("Error codes of the coordinators");
         report.check("every declared error code is reached by a test", || {
             println!("{}", codes::table()?);
             Ok(())
         });
+    }
+    if options.wants_section("groups/bad-input") {
         report.section("Bad input to coordinators");
         for side in sides {
             bad_input::run(report, *side);
@@ -102,10 +104,18 @@ fn with_java(report: &mut Report, options: &Options, parts: &Parts, sides: &[Sid
     if options.wants("groups") {
         for side in sides {
             report.section(&format!("Groups and transactions against {side}"));
-            clients::run(report, *side);
-            transactions::run(report, *side);
-            foreign::run(report, *side, parts);
-            upgrade::run(report, *side, parts);
+            if options.wants_section("groups/clients") {
+                clients::run(report, *side);
+            }
+            if options.wants_section("groups/transactions") {
+                transactions::run(report, *side);
+            }
+            if options.wants_section("groups/foreign") {
+                foreign::run(report, *side, parts);
+            }
+            if options.wants_section("groups/upgrade") {
+                upgrade::run(report, *side, parts);
+            }
         }
     }
     if options.wants("exactly-once") {
