@@ -8,7 +8,6 @@ import java.util.TreeSet;
 import java.util.stream.Collectors;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.ListGroupsOptions;
-import org.apache.kafka.clients.admin.ListShareGroupOffsetsSpec;
 import org.apache.kafka.clients.consumer.AcknowledgeType;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.producer.KafkaProducer;
@@ -63,14 +62,7 @@ final class ShareGroupMoreChecks {
         long aborted = seen.stream().filter(value -> value.startsWith("aborted")).count();
         Check.equal(expected - 10, (int) aborted, "aborted records");
         // Fifteen records and three markers: the group must get over all of them.
-        try (Admin admin = Work.admin(bootstrap)) {
-            var partition = new TopicPartition(name, 0);
-            Work.eventually("lag 0", () -> {
-                var info = admin.listShareGroupOffsets(Map.of(name, new ListShareGroupOffsetsSpec()
-                    .topicPartitions(List.of(partition)))).partitionsToOffsetInfo(name).get().get(partition);
-                return info != null && info.startOffset() >= 17;
-            });
-        }
+        ShareGroupChecks.awaitDone(bootstrap, name, new TopicPartition(name, 0));
     }
 
     private static void transaction(KafkaProducer<byte[], byte[]> producer, String topic, String word,
@@ -112,7 +104,7 @@ final class ShareGroupMoreChecks {
                     }
                 }
                 return accepted.size() == 4
-                    && ShareGroupChecks.start(admin, name, new TopicPartition(name, 0)) == 6;
+                    && ShareGroupChecks.isDone(admin, name, new TopicPartition(name, 0));
             });
         }
         List<ConsumerRecord<byte[], byte[]>> found = Corpus.read(bootstrap, new TopicPartition(letters, 0), 2);
