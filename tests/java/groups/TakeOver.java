@@ -141,10 +141,14 @@ final class TakeOver {
         }
     }
 
-    /** Generations and epochs: a server that takes over must leave them as they are. */
+    /**
+     * Members, epochs, assignments: a server that takes over must leave them as they are. Only the generation of
+     * the classic group may grow: its leader joins again when it believes that the topics have changed, which it
+     * does after each restart of Apache Kafka, too.
+     */
     private Map<String, Object> epochs(List<Member> classic, List<Member> consumer) throws Exception {
         Map<String, Object> found = new TreeMap<>();
-        classic.forEach(member -> found.put(member.name, member.generation));
+        classic.forEach(member -> found.put(member.name, member.memberId));
         consumer.forEach(member -> found.put(member.name, member.generation));
         classic.forEach(member -> found.put(member.name + " has", member.assignment.toString()));
         consumer.forEach(member -> found.put(member.name + " has", member.assignment.toString()));
