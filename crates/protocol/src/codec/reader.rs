@@ -8,6 +8,8 @@ use super::{DecodeError, RawTaggedField, Records};
 const ARRAY_ELEMENTS_MAX: usize = 1_000_000;
 /// Memory for at most this many elements is taken before their bytes were seen.
 const ARRAY_RESERVE_MAX: usize = 1_000;
+/// Kafka refuses longer texts, also where a compact length could claim more.
+const STRING_BYTES_MAX: usize = i16::MAX as usize;
 /// Kafka refuses more tagged fields in one struct since 4.4.
 const TAGGED_FIELDS_MAX: u32 = 10_000;
 
@@ -93,6 +95,9 @@ impl Reader {
     pub fn nullable_string(&mut self, flexible: bool) -> Result<Option<ByteString>, DecodeError> {
         let len = if flexible { self.compact_len()? } else { nullable_len(i64::from(self.i16()?))? };
         let Some(len) = len else { return Ok(None) };
+        if len > STRING_BYTES_MAX {
+            return Err(DecodeError::InvalidLength(len as i64));
+        }
         let bytes = self.slice(len)?;
         ByteString::try_from(bytes).map(Some).map_err(|_| DecodeError::InvalidUtf8)
     }

@@ -121,10 +121,12 @@ impl Writer {
 
     /// Text that is not null.
     pub fn string(&mut self, text: &str, flexible: bool) -> Result<(), EncodeError> {
+        // Nobody reads more, also where a compact length could tell more.
+        let len = i16::try_from(text.len()).map_err(|_| EncodeError::TooLong(text.len()))?;
         if flexible {
             self.compact_len(text.len())?;
         } else {
-            self.i16(i16::try_from(text.len()).map_err(|_| EncodeError::TooLong(text.len()))?);
+            self.i16(len);
         }
         self.buffer.put_slice(text.as_bytes());
         Ok(())

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use ottla_protocol::registry::MessageInfo;
+use ottla_protocol::{DecodeError, EncodeError, Reader, Writer};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -79,6 +80,20 @@ fn cut_frames_are_refused() {
             assert!(!decode(message, version, longer), "{} v{version} with a byte more", message.name);
         }
     }
+}
+
+#[test]
+fn compact_texts_are_no_longer_than_those_of_old() {
+    let longest = "x".repeat(32_767);
+    let mut w = Writer::default();
+    w.string(&longest, true).expect("the longest text can be encoded");
+    let read = Reader::new(w.into_bytes()).string(true).expect("the longest text can be decoded");
+    assert_eq!(read.len(), longest.len());
+    let longer = longest + "x";
+    let mut w = Writer::default();
+    assert_eq!(w.string(&longer, true), Err(EncodeError::TooLong(32_768)));
+    w.bytes(longer.as_bytes(), true).expect("bytes may be longer");
+    assert_eq!(Reader::new(w.into_bytes()).string(true), Err(DecodeError::InvalidLength(32_768)));
 }
 
 proptest! {
