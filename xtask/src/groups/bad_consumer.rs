@@ -296,7 +296,12 @@ pub fn commits(client: &mut Client) -> Result<()> {
             code::UNKNOWN_TOPIC_OR_PARTITION,
         ),
         ("a deleted topic", Commit { topic: topics[2], ..good() }, 9, code::UNKNOWN_TOPIC_OR_PARTITION),
-        ("as much metadata as a text can be", Commit { metadata: &huge, ..good() }, 9, code::OFFSET_METADATA_TOO_LARGE),
+        (
+            "as much metadata as a text can be",
+            Commit { metadata: &huge, ..good() },
+            9,
+            code::OFFSET_METADATA_TOO_LARGE,
+        ),
     ];
     let mut cases = Vec::new();
     for (what, commit, version, expected) in commits {

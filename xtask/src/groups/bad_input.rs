@@ -67,8 +67,9 @@ pub fn judge(cases: &[Case]) -> Result<()> {
 }
 
 /// Errors of a coordinator that is not there yet.
-const PASSING: &[i16] = &[14, 15, 16, 51];
-const SETTLE: Duration = Duration::from_secs(30);
+pub const PASSING: &[i16] = &[14, 15, 16, 51];
+/// How long a coordinator may take to settle.
+pub const SETTLE: Duration = Duration::from_secs(30);
 
 /// Asks again while the coordinator settles.
 pub fn settled(what: &str, mut ask: impl FnMut() -> Result<i16>) -> Result<i16> {

@@ -2,11 +2,14 @@
 
 use anyhow::{Result, ensure};
 
-use super::bad_input::{Case, code, judge, settled};
+use super::bad_input::{Case, PASSING, SETTLE, code, judge, settled};
 use super::flexible::{Flexible, FlexibleAnswer, call};
-use crate::wire::{Body, Client};
+use crate::process::await_some;
+use crate::wire::{Answer, Body, Client};
 
 const REBALANCE_MS: i32 = 30_000;
+/// The status of a group whose coordinator does not know its topics (yet).
+const MISSING_SOURCE_TOPICS: i8 = 1;
 
 /// One part of a topology.
 #[derive(Clone, Copy, Default)]
@@ -91,12 +94,33 @@ impl<'a> Beat<'a> {
 
     /// The error and the epoch.
     fn send(&self, client: &mut Client) -> Result<(i16, i32)> {
+        self.answered(client).map(|(error, epoch, _)| (error, epoch))
+    }
+
+    /// The error, the epoch, and what rests.
+    fn answered(&self, client: &mut Client) -> Result<(i16, i32, Answer)> {
         let mut answer = call(client, 88, 0, self.body())?;
         answer.i32()?;
         let error = answer.i16()?;
         answer.compact()?;
         answer.compact()?;
-        Ok((error, answer.i32()?))
+        let epoch = answer.i32()?;
+        Ok((error, epoch, answer))
+    }
+
+    /// The error, unless the coordinator has still to settle or to hear of the topics.
+    fn verdict(&self, client: &mut Client) -> Result<Option<i16>> {
+        let (error, _, mut answer) = self.answered(client)?;
+        for _ in ["heartbeat interval", "acceptable recovery lag", "task offset interval"] {
+            answer.i32()?;
+        }
+        let status = answer.compact_list(|a| {
+            let code = a.i8()?;
+            a.compact()?;
+            a.tags()?;
+            Ok(code)
+        })?;
+        Ok(Some(error).filter(|error| !PASSING.contains(error) && !status.contains(&MISSING_SOURCE_TOPICS)))
     }
 }
 
@@ -168,10 +192,14 @@ pub fn topologies(client: &mut Client) -> Result<()> {
     ];
     let mut cases = Vec::new();
     for (number, (what, parts)) in shapes.into_iter().enumerate() {
-        let group = format!("bad-topology-{number}");
-        client.find_coordinator(&group)?;
-        let join = Beat::join(&group, "maker", parts);
-        let seen = settled("a heartbeat", || Ok(join.send(client)?.0))?;
+        // One that did not hear of the topics yet has made a group, so the next try is with another one.
+        let (mut group, mut tries) = (String::new(), 0);
+        let seen = await_some("a heartbeat", SETTLE, || {
+            tries += 1;
+            group = format!("bad-topology-{number}-{tries}");
+            client.find_coordinator(&group)?;
+            Beat::join(&group, "maker", parts).verdict(client)
+        })?;
         cases.push(Case { what, seen, expected: code::STREAMS_INVALID_TOPOLOGY });
         let seen = Beat::alive(&group, "maker", 1).send(client)?.0;
         cases.push(Case { what: "a group that must not be", seen, expected: code::GROUP_ID_NOT_FOUND });
