@@ -28,6 +28,8 @@ mod surroundings;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
+mod testing_log;
+#[cfg(test)]
 mod testing_records;
 mod timer;
 

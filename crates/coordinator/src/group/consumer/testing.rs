@@ -307,3 +307,8 @@ fn replayed(group: Option<ConsumerGroup>, record: &ConsumerGroupRecord) -> Optio
     };
     group.replay(record).then_some(group)
 }
+
+/// Kinds of the records that the last decision wrote, by the numbers of their keys.
+pub(crate) fn kinds(t: &TestGroup) -> Vec<u8> {
+    t.records.iter().map(|record| record.encode().unwrap().0[1]).collect()
+}

@@ -24,6 +24,8 @@ mod refusal;
 mod service;
 #[cfg(test)]
 mod service_test;
+#[cfg(test)]
+mod service_testing;
 mod share_group_offsets;
 #[cfg(test)]
 mod share_group_offsets_test;
