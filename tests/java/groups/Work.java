@@ -11,10 +11,12 @@ import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.GroupListing;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.TopicExistsException;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
@@ -71,7 +73,21 @@ final class Work {
                 }
             }
             Work.eventually("leaders of " + Arrays.toString(topics), () -> led(admin, List.of(topics)));
+            serving(admin, List.of(topics));
         }
+    }
+
+    /**
+     * Waits until the leaders answer, which Kafka tells of before they do: of a producer's first batches in
+     * flight a leader could refuse one and take the next, and then the first never fits any more.
+     */
+    private static void serving(Admin admin, List<String> topics) throws Exception {
+        Map<TopicPartition, OffsetSpec> all = new HashMap<>();
+        for (var topic : admin.describeTopics(topics).allTopicNames().get().values()) {
+            topic.partitions().forEach(partition ->
+                all.put(new TopicPartition(topic.name(), partition.partition()), OffsetSpec.latest()));
+        }
+        admin.listOffsets(all).all().get();
     }
 
     private static boolean led(Admin admin, List<String> topics) throws Exception {
