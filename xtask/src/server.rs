@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{fmt, fs};
@@ -52,6 +52,8 @@ pub struct Node {
     folder: PathBuf,
     port: u16,
     quorum: Quorum,
+    /// Whether Kafka runs as its own scripts run it.
+    shipped: bool,
     starts: std::cell::Cell<u32>,
 }
 
@@ -64,9 +66,15 @@ impl Node {
         }
         fs::create_dir_all(&folder)?;
         let [port, controller] = free_ports()?;
-        let node = Self { folder, port, quorum, starts: 0.into() };
+        let node = Self { folder, port, quorum, shipped: false, starts: 0.into() };
         fs::write(node.properties(), node.configuration(controller, more))?;
         Ok(node)
+    }
+
+    /// Has Kafka run as its own scripts run it: its figures are to be compared.
+    pub fn as_shipped(mut self) -> Self {
+        self.shipped = true;
+        self
     }
 
     fn configuration(&self, controller: u16, more: &[(&str, &str)]) -> String {
@@ -151,7 +159,8 @@ impl Node {
         let log = self.folder.join(format!("{side}-{number}.log"));
         let mut command = match side {
             Side::Kafka => {
-                let mut command = java("kafka.Kafka", "512m")?;
+                let mut command =
+                    if self.shipped { java_as_shipped()? } else { java("kafka.Kafka", "512m")? };
                 command.arg(self.properties());
                 command
             }
@@ -276,27 +285,55 @@ impl Server {
     }
 }
 
-/// A command that runs one main class of Kafka's jars.
+/// What `kafka-run-class.sh` and `kafka-server-start.sh` give the virtual machine.
+pub const SHIPPED: &[&str] = &[
+    "-Xmx1G",
+    "-Xms1G",
+    "-server",
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35",
+    "-XX:+ExplicitGCInvokesConcurrent",
+    "-XX:MaxInlineLevel=15",
+    "-Djava.awt.headless=true",
+];
+
+/// Kafka's server with those.
+fn java_as_shipped() -> Result<Command> {
+    let mut command = Command::new("java");
+    command.args(SHIPPED).args(logging("INFO")).args(class_path(&paths::jars())?).arg("kafka.Kafka");
+    Ok(command)
+}
+
+/// A command that runs one main class of Kafka's jars, for a short life.
 pub fn java(main: &str, heap: &str) -> Result<Command> {
     let tool = main.starts_with("org.apache.kafka.tools.") || main.starts_with("kafka.admin.");
     let jars = if tool { paths::tool_jars() } else { paths::jars() };
-    if !jars.is_dir() {
-        bail!("{} is missing: run `cargo xtask test` once", jars.display());
-    }
     let level = if main == "kafka.Kafka" { "INFO" } else { "WARN" };
     let mut command = Command::new("java");
     command
         .arg(format!("-Xmx{heap}"))
         .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"])
-        .arg(format!("-Dottla.tests.level={level}"))
-        .arg(format!(
-            "-Dlog4j2.configurationFile={}",
-            paths::root().join("tests/java/log4j2.properties").display()
-        ))
-        .arg("-cp")
-        .arg(format!("{}:{}/*", paths::java_classes().display(), jars.display()))
+        .args(logging(level))
+        .args(class_path(&jars)?)
         .arg(main);
     Ok(command)
+}
+
+fn logging(level: &str) -> [String; 2] {
+    let configuration = paths::root().join("tests/java/log4j2.properties");
+    [
+        format!("-Dottla.tests.level={level}"),
+        format!("-Dlog4j2.configurationFile={}", configuration.display()),
+    ]
+}
+
+fn class_path(jars: &Path) -> Result<[String; 2]> {
+    if !jars.is_dir() {
+        bail!("{} is missing: run `cargo xtask test` once", jars.display());
+    }
+    let path = format!("{}:{}/*", paths::java_classes().display(), jars.display());
+    Ok(["-cp".to_owned(), path])
 }
 
 /// Ports that nobody uses right now.

@@ -39,6 +39,11 @@ impl Client {
         Ok(Self { stream: connect(address)? })
     }
 
+    /// The connection, for somebody who goes on otherwise.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     /// Sends a frame and reads the answer without its length and correlation id.
     pub fn call(&mut self, api: (i16, i16), body: impl FnOnce(&mut Writer)) -> Result<Vec<u8>> {
         self.stream.write_all(&request(api, 1, body))?;

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use super::cgroup::Group;
 use crate::paths;
 use crate::process::{self, Running};
-use crate::server::free_ports;
+use crate::server::{SHIPPED, free_ports};
 use crate::wire::Client;
 
 /// How long a start or a stop may take.
@@ -148,10 +148,7 @@ impl Place {
             return command;
         }
         let mut command = Command::new("java");
-        // What kafka-run-class.sh and kafka-server-start.sh give it.
-        command.args(["-Xmx1G", "-Xms1G", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"]);
-        command.args(["-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent"]);
-        command.args(["-XX:MaxInlineLevel=15", "-Djava.awt.headless=true", "-Dottla.tests.level=WARN"]);
+        command.args(SHIPPED).arg("-Dottla.tests.level=WARN");
         let logging = paths::root().join("tests/java/log4j2.properties");
         command.arg(format!("-Dlog4j2.configurationFile={}", logging.display()));
         command.arg("-cp").arg(format!("{}/*", paths::jars().display())).arg(java_main);

@@ -1,16 +1,12 @@
-//! All members on their connections: who is due, who waits, and how long each answer took.
+//! All members: who is due, and how long each answer took.
 
-use std::collections::VecDeque;
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
-use ottla_bench::client::connect;
+use anyhow::{Result, bail, ensure};
 use ottla_bench::histogram::Histogram;
-use ottla_bench::wire::i32_at;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::connections::{Connections, Kind, Operation};
 use crate::member::{Member, committed, frame};
 use crate::{PASSING, SETTLE, group_name};
 
@@ -20,52 +16,68 @@ const OFFSET_COMMIT: (i16, i16) = (8, 9);
 const QUIET_ROUNDS: u32 = 2;
 /// The rest of the answers.
 const DRAIN: Duration = Duration::from_secs(30);
-
-/// What a member is about to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Heartbeat,
-    Commit,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Operation {
-    kind: Kind,
-    member: usize,
-    intended: Instant,
-}
-
-/// One connection, what it does, and what waits for it.
-struct Connection {
-    stream: TcpStream,
-    inbox: Vec<u8>,
-    now: Option<Operation>,
-    queue: VecDeque<Operation>,
-}
+/// Members whose turn comes one after the other are this far apart, in groups that have nothing to do with
+/// each other, as clients have that know nothing of each other either. A prime number, so that every
+/// member has its turn.
+const STRIDE: usize = 7919;
 
 /// The whole load and its figures.
 pub(crate) struct Load {
     members: Vec<Member>,
-    connections: Vec<Connection>,
+    connections: Connections,
+    pub(crate) figures: Figures,
+    counting: bool,
+}
+
+/// What was seen while it counted.
+#[derive(Default)]
+pub(crate) struct Figures {
     pub(crate) heartbeat: Histogram,
     pub(crate) commit: Histogram,
-    /// Answers with an error while it counts.
-    pub(crate) refused: u64,
-    counting: bool,
+    /// How late requests were begun, which no server can help.
+    pub(crate) late: Histogram,
+    /// Answers with an error, and how often.
+    pub(crate) refused: BTreeMap<(Kind, i16), u64>,
+    /// Heartbeats that were told another epoch or assignment.
+    pub(crate) rebalanced: u64,
+}
+
+/// Something that is due so often, by one member after the other.
+struct Rhythm {
+    kind: Kind,
+    begin: Instant,
+    per_second: f64,
+    done: u64,
+    all: u64,
+}
+
+impl Rhythm {
+    fn new(kind: Kind, begin: Instant, per_second: f64, seconds: f64) -> Self {
+        Self { kind, begin, per_second, done: 0, all: (per_second * seconds) as u64 }
+    }
+
+    /// When the next one is due.
+    fn next(&self) -> Option<Instant> {
+        let after = Duration::from_secs_f64(self.done as f64 / self.per_second);
+        (self.done < self.all).then(|| self.begin + after)
+    }
+
+    fn take_due(&mut self, now: Instant, members: usize) -> Option<Operation> {
+        let intended = self.next().filter(|due| *due <= now)?;
+        let member = (self.done as usize % members) * STRIDE % members;
+        self.done += 1;
+        Some(Operation { kind: self.kind, member, intended })
+    }
 }
 
 impl Load {
     /// Members that have not joined, and their connections.
     pub(crate) fn new(address: &str, groups: usize, members: usize, connections: usize) -> Result<Self> {
+        ensure!((groups * members) % STRIDE != 0, "another number of members, please");
         let member = |number: usize| Member::new(group_name(number / members), format!("member-{number}"));
         let members = (0..groups * members).map(member).collect();
-        let connection = |_| -> Result<Connection> {
-            let stream = connect(address)?;
-            Ok(Connection { stream, inbox: Vec::new(), now: None, queue: VecDeque::new() })
-        };
-        let connections = (0..connections).map(connection).collect::<Result<Vec<_>>>()?;
-        let (heartbeat, commit) = (Histogram::default(), Histogram::default());
-        Ok(Self { members, connections, heartbeat, commit, refused: 0, counting: false })
+        let connections = Connections::new(address, connections)?;
+        Ok(Self { members, connections, figures: Figures::default(), counting: false })
     }
 
     /// All members join, and send heartbeats until nothing changes any more.
@@ -76,10 +88,9 @@ impl Load {
             ensure!(Instant::now() < end, "the groups do not settle within {SETTLE:?}");
             self.members.iter_mut().for_each(|member| member.changed = false);
             for member in 0..self.members.len() {
-                self.queue(Operation { kind: Kind::Heartbeat, member, intended: Instant::now() });
+                self.begin(Operation { kind: Kind::Heartbeat, member, intended: Instant::now() })?;
             }
-            while !self.idle() {
-                self.send()?;
+            while !self.connections.idle() {
                 self.receive(Duration::from_millis(100))?;
             }
             let settled = self.members.iter().all(|m| !m.changed && m.epoch > 0 && !m.owned.is_empty());
@@ -89,131 +100,98 @@ impl Load {
     }
 
     /// Heartbeats and commits at their times; gives the seconds that it took.
-    pub(crate) fn steady(&mut self, commits: f64, seconds: f64) -> Result<f64> {
-        self.counting = true;
+    pub(crate) fn steady(&mut self, commits: f64, seconds: f64, count: bool) -> Result<f64> {
+        self.counting = count;
         let interval = self.members.first().map_or(5000, |member| member.interval_ms.max(1));
         let beats = self.members.len() as f64 * 1000.0 / f64::from(interval);
         let begin = Instant::now();
-        let at = |number: u64, rate: f64| begin + Duration::from_secs_f64(number as f64 / rate);
-        let (mut beat, mut commit) = (0_u64, 0_u64);
-        let (all_beats, all_commits) = ((beats * seconds) as u64, (commits * seconds) as u64);
+        let mut rhythms = [
+            Rhythm::new(Kind::Heartbeat, begin, beats, seconds),
+            Rhythm::new(Kind::Commit, begin, commits, seconds),
+        ];
         let last = begin + Duration::from_secs_f64(seconds) + DRAIN;
         loop {
             let now = Instant::now();
-            while beat < all_beats && at(beat, beats) <= now {
-                let member = beat as usize % self.members.len();
-                self.queue(Operation { kind: Kind::Heartbeat, member, intended: at(beat, beats) });
-                beat += 1;
+            ensure!(now < last, "answers are still missing {DRAIN:?} after the end");
+            for rhythm in &mut rhythms {
+                while let Some(operation) = rhythm.take_due(now, self.members.len()) {
+                    if count {
+                        let late = now.saturating_duration_since(operation.intended);
+                        self.figures.late.record(late.as_nanos() as u64);
+                    }
+                    self.begin(operation)?;
+                }
             }
-            while commit < all_commits && at(commit, commits) <= now {
-                let member = commit as usize % self.members.len();
-                self.queue(Operation { kind: Kind::Commit, member, intended: at(commit, commits) });
-                commit += 1;
-            }
-            self.send()?;
-            if beat == all_beats && commit == all_commits && self.idle() {
+            let next = rhythms.iter().filter_map(Rhythm::next).min();
+            if next.is_none() && self.connections.idle() {
                 return Ok(begin.elapsed().as_secs_f64());
             }
-            ensure!(now < last, "answers are still missing {DRAIN:?} after the end");
-            let mut next = last;
-            if beat < all_beats {
-                next = next.min(at(beat, beats));
-            }
-            if commit < all_commits {
-                next = next.min(at(commit, commits));
-            }
-            self.receive(next.saturating_duration_since(Instant::now()))?;
+            self.receive(next.unwrap_or(last).saturating_duration_since(Instant::now()))?;
         }
     }
 
-    fn queue(&mut self, operation: Operation) {
-        // A member keeps to its connection.
-        let connection = operation.member % self.connections.len();
-        self.connections[connection].queue.push_back(operation);
-    }
-
-    fn idle(&self) -> bool {
-        self.connections.iter().all(|connection| connection.now.is_none() && connection.queue.is_empty())
-    }
-
-    /// Whatever has nothing under way sends what waits longest.
-    fn send(&mut self) -> Result<()> {
-        for connection in &mut self.connections {
-            if connection.now.is_some() {
-                continue;
-            }
-            let Some(operation) = connection.queue.pop_front() else { continue };
-            let member = &mut self.members[operation.member];
-            let bytes = match operation.kind {
-                Kind::Heartbeat => frame(CONSUMER_GROUP_HEARTBEAT, |w| member.heartbeat(w)),
-                Kind::Commit => frame(OFFSET_COMMIT, |w| member.commit(w)),
-            };
-            connection.stream.write_all(&bytes)?;
-            connection.now = Some(operation);
-        }
-        Ok(())
+    fn begin(&mut self, operation: Operation) -> Result<()> {
+        let members = &mut self.members;
+        self.connections.begin(operation, |operation| request(members, operation))
     }
 
     /// Waits for answers and takes all that are there.
     fn receive(&mut self, timeout: Duration) -> Result<()> {
-        let timeout =
-            Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: i64::from(timeout.subsec_nanos()) };
-        let ready: Vec<usize> = {
-            let mut fds: Vec<PollFd<'_>> = self
-                .connections
-                .iter()
-                .map(|connection| PollFd::new(&connection.stream, PollFlags::IN))
-                .collect();
-            match poll(&mut fds, Some(&timeout)) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-            fds.iter()
-                .enumerate()
-                .filter(|(_, fd)| !fd.revents().is_empty())
-                .map(|(index, _)| index)
-                .collect()
-        };
-        for index in ready {
-            let connection = &mut self.connections[index];
-            let Some(answer) = read(connection)? else { continue };
-            let operation = connection.now.take().context("an answer to nothing")?;
-            self.take(operation, &answer)?;
+        let mut answers = Vec::new();
+        self.connections.receive(timeout, &mut answers)?;
+        let now = Instant::now();
+        for (operation, answer) in answers {
+            self.take(now, operation, &answer)?;
+            let members = &mut self.members;
+            self.connections.proceed(operation.member, |operation| request(members, operation))?;
         }
         Ok(())
     }
 
-    fn take(&mut self, operation: Operation, answer: &[u8]) -> Result<()> {
-        let late = operation.intended.elapsed().as_nanos() as u64;
+    fn take(&mut self, now: Instant, operation: Operation, answer: &[u8]) -> Result<()> {
+        let took = now.saturating_duration_since(operation.intended).as_nanos() as u64;
+        let member = &mut self.members[operation.member];
         let (error, histogram) = match operation.kind {
-            Kind::Heartbeat => (self.members[operation.member].beaten(answer)?, &mut self.heartbeat),
-            Kind::Commit => (committed(answer)?, &mut self.commit),
+            Kind::Heartbeat => (member.beaten(answer)?, &mut self.figures.heartbeat),
+            Kind::Commit => (committed(answer)?, &mut self.figures.commit),
         };
-        if error == 0 && self.counting {
-            histogram.record(late);
-        } else if error != 0 && self.counting {
-            self.refused += 1;
-        } else if PASSING.contains(&error) {
-            self.queue(operation);
-        } else if error != 0 {
-            bail!("{:?} of {} answered {error}", operation.kind, self.members[operation.member].id);
+        match (error, self.counting) {
+            (0, false) => {}
+            (0, true) => {
+                histogram.record(took);
+                let moved = operation.kind == Kind::Heartbeat && member.moved;
+                self.figures.rebalanced += u64::from(moved);
+            }
+            (error, true) => *self.figures.refused.entry((operation.kind, error)).or_default() += 1,
+            (error, false) if PASSING.contains(&error) => self.begin(operation)?,
+            (error, false) => bail!("{:?} of {} answered {error}", operation.kind, member.id),
         }
         Ok(())
     }
 }
 
-/// Reads what there is; the answer without length and correlation id once it is whole.
-fn read(connection: &mut Connection) -> Result<Option<Vec<u8>>> {
-    let mut buffer = [0; 16_384];
-    let count = connection.stream.read(&mut buffer)?;
-    ensure!(count > 0, "the server closed the connection");
-    connection.inbox.extend(&buffer[..count]);
-    if connection.inbox.len() < 8 {
-        return Ok(None);
+fn request(members: &mut [Member], operation: Operation) -> Vec<u8> {
+    let member = &mut members[operation.member];
+    match operation.kind {
+        Kind::Heartbeat => frame(CONSUMER_GROUP_HEARTBEAT, |w| member.heartbeat(w)),
+        Kind::Commit => frame(OFFSET_COMMIT, |w| member.commit(w)),
     }
-    let length = usize::try_from(i32_at(&connection.inbox, 0))?;
-    let Some(answer) = connection.inbox.get(8..4 + length) else { return Ok(None) };
-    let answer = answer.to_vec();
-    connection.inbox.drain(..4 + length);
-    Ok(Some(answer))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_member_has_its_turn_and_neighbours_are_of_other_groups() {
+        let begin = Instant::now();
+        let mut rhythm = Rhythm::new(Kind::Commit, begin, 10_000.0, 1.0);
+        let end = begin + Duration::from_secs(1);
+        let turns: Vec<usize> =
+            std::iter::from_fn(|| rhythm.take_due(end, 10_000)).map(|operation| operation.member).collect();
+        assert_eq!(turns.iter().collect::<HashSet<_>>().len(), 10_000);
+        assert!(turns.windows(2).all(|pair| pair[0] / 10 != pair[1] / 10));
+    }
 }

@@ -1,10 +1,11 @@
 //! `kgroups`: groups of the consumer protocol (KIP-848) in great number, heartbeats at the interval that
 //! the server asks for and commits at a rate, both in an open loop: every latency counts from the intended
-//! time. It says `joined` when the groups have settled, and in the end its figures as one line of JSON.
+//! time. It says `joined` when the groups have settled, `warm` when the load begins to count, `counted` when it
+//! is over, and in the end its figures as one line of JSON.
 //!
-//! One thread serves all connections. Each connection has at most one request under way, for a broker
-//! answers the requests of a connection one after the other; what is due meanwhile waits in its queue.
+//! Every member has a connection of its own, as clients have, and one thread serves them all.
 
+mod connections;
 mod load;
 mod member;
 
@@ -22,7 +23,7 @@ use serde_json::{Value, json};
 use self::load::Load;
 
 const HELP: &str = "kgroups --bootstrap 127.0.0.1:PORT [--groups N] [--members N] [--connections N]
-  [--commits N] [--seconds S]";
+  [--commits N] [--warm-seconds S] [--seconds S]";
 const TOPIC: &str = "kgroups";
 const FIND_COORDINATOR: (i16, i16) = (10, 1);
 /// Errors that pass while a coordinator settles.
@@ -48,8 +49,9 @@ fn run(mut arguments: Arguments) -> Result<Value> {
     let address = arguments.require("bootstrap")?;
     let groups: usize = arguments.get("groups", 1000)?;
     let members: usize = arguments.get("members", 10)?;
-    let connections: usize = arguments.get("connections", 200)?;
+    let connections: usize = arguments.get("connections", groups * members)?;
     let commits: f64 = arguments.get("commits", 10_000.0)?;
+    let warm_seconds: f64 = arguments.get("warm-seconds", 5.0)?;
     let seconds: f64 = arguments.get("seconds", 10.0)?;
     arguments.finish()?;
     ensure!(groups > 0 && members > 0 && connections > 0, "nothing to do");
@@ -63,19 +65,34 @@ fn run(mut arguments: Arguments) -> Result<Value> {
     let begin = Instant::now();
     load.join()?;
     let join_seconds = begin.elapsed().as_secs_f64();
-    println!("joined");
-    std::io::stdout().flush()?;
-    let elapsed = load.steady(commits, seconds)?;
+    say("joined")?;
+    load.steady(commits, warm_seconds, false)?;
+    say("warm")?;
+    let elapsed = load.steady(commits, seconds, true)?;
+    say("counted")?;
+    let figures = load.figures;
+    let refused: Vec<String> =
+        figures.refused.iter().map(|((kind, error), n)| format!("{n} {kind:?} with {error}")).collect();
     Ok(json!({
         "groups": groups,
         "members": groups * members,
+        "connections": connections,
         "join_seconds": join_seconds,
         "seconds": elapsed,
-        "heartbeat": load.heartbeat.json(),
-        "commit": load.commit.json(),
-        "commits_per_s": load.commit.len() as f64 / elapsed,
-        "refused": load.refused,
+        "heartbeat": figures.heartbeat.json(),
+        "commit": figures.commit.json(),
+        "late": figures.late.json(),
+        "heartbeats_per_s": figures.heartbeat.len() as f64 / elapsed,
+        "commits_per_s": figures.commit.len() as f64 / elapsed,
+        "refused": refused,
+        "rebalanced": figures.rebalanced,
     }))
+}
+
+/// Tells whoever reads along how far it is.
+fn say(word: &str) -> Result<()> {
+    println!("{word}");
+    Ok(std::io::stdout().flush()?)
 }
 
 fn group_name(group: usize) -> String {

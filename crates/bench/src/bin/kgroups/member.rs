@@ -18,18 +18,32 @@ pub(crate) struct Member {
     pub(crate) interval_ms: i32,
     pub(crate) owned: Vec<([u8; 16], Vec<i32>)>,
     offset: i64,
-    /// Whether its last heartbeat changed anything.
+    /// Whether any heartbeat since the last look changed anything.
     pub(crate) changed: bool,
+    /// Whether its last heartbeat changed anything.
+    pub(crate) moved: bool,
+    /// Whether the server has yet to hear what the member owns.
+    untold: bool,
 }
 
 impl Member {
     /// One that has not joined yet.
     pub(crate) fn new(group: String, id: String) -> Self {
-        Self { group, id, epoch: 0, interval_ms: 5000, owned: Vec::new(), offset: 0, changed: true }
+        Self {
+            group,
+            id,
+            epoch: 0,
+            interval_ms: 5000,
+            owned: Vec::new(),
+            offset: 0,
+            changed: true,
+            moved: true,
+            untold: true,
+        }
     }
 
-    /// A ConsumerGroupHeartbeat that always tells what the member owns.
-    pub(crate) fn heartbeat(&self, w: &mut Writer) {
+    /// A ConsumerGroupHeartbeat. Like Kafka's client it tells what the member owns when that is news.
+    pub(crate) fn heartbeat(&mut self, w: &mut Writer) {
         compact(w, &self.group);
         compact(w, &self.id);
         w.i32(self.epoch);
@@ -46,6 +60,15 @@ impl Member {
         // No pattern, no assignor.
         uvarint(w, 0);
         uvarint(w, 0);
+        if std::mem::take(&mut self.untold) {
+            self.tell_owned(w);
+        } else {
+            uvarint(w, 0);
+        }
+        uvarint(w, 0);
+    }
+
+    fn tell_owned(&self, w: &mut Writer) {
         uvarint(w, self.owned.len() as u32 + 1);
         for (topic, partitions) in &self.owned {
             w.0.extend(topic);
@@ -55,7 +78,6 @@ impl Member {
             }
             uvarint(w, 0);
         }
-        uvarint(w, 0);
     }
 
     /// An OffsetCommit for its first partition, each time one further.
@@ -85,11 +107,12 @@ impl Member {
         skip_compact(&mut r)?;
         skip_compact(&mut r)?;
         if error != 0 {
+            self.untold = true;
             return Ok(error);
         }
         let epoch = r.i32()?;
         self.interval_ms = r.i32()?;
-        self.changed = epoch != self.epoch;
+        self.moved = epoch != self.epoch;
         self.epoch = epoch;
         // A struct that may be missing begins with 1 or -1.
         if r.i8()? == 1 {
@@ -103,9 +126,12 @@ impl Member {
                 skip_tags(&mut r)?;
                 owned.push((topic, partitions));
             }
-            self.changed |= owned != self.owned;
+            self.moved |= owned != self.owned;
+            // What was assigned is taken at once, and acknowledged with the next heartbeat.
+            self.untold = true;
             self.owned = owned;
         }
+        self.changed |= self.moved;
         Ok(0)
     }
 }
