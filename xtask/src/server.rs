@@ -72,7 +72,7 @@ impl Node {
     }
 
     /// Has Kafka run as its own scripts run it: its figures are to be compared.
-    pub fn as_shipped(mut self) -> Self {
+    pub fn shipped(mut self) -> Self {
         self.shipped = true;
         self
     }

@@ -104,7 +104,7 @@ fn generator() -> PathBuf {
 fn measure(side: Side, plan: &Plan) -> Result<Figures> {
     // The defaults of sessions, heartbeats and of the offsets topic, for those are what is measured.
     let settings = [("max.connections", "40000"), ("offsets.topic.num.partitions", "50")];
-    let node = Node::new(&format!("group-load-{side}"), Quorum::Dynamic, &settings)?.as_shipped();
+    let node = Node::new(&format!("group-load-{side}"), Quorum::Dynamic, &settings)?.shipped();
     let mut server = node.launch(side)?;
     let log = paths::logs().join(format!("kgroups-{side}.log"));
     let _ = fs::remove_file(&log);

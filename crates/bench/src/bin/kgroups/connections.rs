@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use ottla_bench::client::Client;
 use ottla_bench::wire::i32_at;
-use rustix::event::Timespec;
+use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
@@ -90,13 +91,13 @@ impl Connections {
         timeout: Duration,
         answers: &mut Vec<(Operation, Vec<u8>)>,
     ) -> Result<()> {
+        // Waiting for events itself knows milliseconds only, and a request is due every hundred microseconds.
         let timeout =
             Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: i64::from(timeout.subsec_nanos()) };
+        interruptible(poll(&mut [PollFd::new(&self.epoll, PollFlags::IN)], Some(&timeout)))?;
         self.events.clear();
-        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut self.events), Some(&timeout)) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        interruptible(epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&now)))?;
         for event in &self.events {
             let connection = &mut self.all[event.data.u64() as usize];
             if let Some(answer) = connection.read()? {
@@ -144,5 +145,12 @@ impl Connection {
         let answer = answer.to_vec();
         self.inbox.drain(..4 + length);
         Ok(Some(answer))
+    }
+}
+
+fn interruptible(waited: rustix::io::Result<usize>) -> Result<()> {
+    match waited {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }

@@ -73,7 +73,7 @@ impl Rhythm {
 impl Load {
     /// Members that have not joined, and their connections.
     pub(crate) fn new(address: &str, groups: usize, members: usize, connections: usize) -> Result<Self> {
-        ensure!((groups * members) % STRIDE != 0, "another number of members, please");
+        ensure!(!(groups * members).is_multiple_of(STRIDE), "another number of members, please");
         let member = |number: usize| Member::new(group_name(number / members), format!("member-{number}"));
         let members = (0..groups * members).map(member).collect();
         let connections = Connections::new(address, connections)?;

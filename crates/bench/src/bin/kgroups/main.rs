@@ -10,6 +10,7 @@ mod load;
 mod member;
 
 use std::io::Write;
+use std::num::NonZeroU64;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -55,6 +56,7 @@ fn run(mut arguments: Arguments) -> Result<Value> {
     let seconds: f64 = arguments.get("seconds", 10.0)?;
     arguments.finish()?;
     ensure!(groups > 0 && members > 0 && connections > 0, "nothing to do");
+    let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
     let mut client = Client::connect(&address)?;
     client.create_topic(&NewTopic { name: TOPIC, partitions: members, configs: &[], replicas: 1 })?;
     client.await_leaders(TOPIC, members)?;
