@@ -33,12 +33,14 @@ final class ShareGroupChecks {
 
     void run(Check check) {
         check.that("share group: implicit acknowledgement by the next poll and by commitSync", this::implicit);
-        check.that("share group: closing releases what was not acknowledged", this::closeReleases);
+        check.that("share group: closing releases what was not acknowledged", () -> closeReleases("explicit"));
+        check.that("share group: closing is no implicit acknowledgement", () -> closeReleases("implicit"));
         check.that("share group: accept, release and reject", this::explicit);
         check.that("share group: each mode forbids the other's calls", this::modes);
         check.that("share group: the number of deliveries is limited", this::deliveryLimit);
         check.that("share group: a lock ends and the record goes to another", this::lockEnds);
-        check.that("share group: renewal keeps the lock", this::renewal);
+        check.that("share group: renewal by commitSync keeps the lock", () -> renewal("commit"));
+        check.that("share group: renewal by the next poll keeps the lock", () -> renewal("poll"));
         check.that("share group: record_limit gives no more than asked for", this::recordLimit);
         check.that("share group: commitAsync tells the callback", this::callback);
         check.that("share group: five consumers share two partitions, each record once", this::queue);
@@ -159,12 +161,12 @@ final class ShareGroupChecks {
         }
     }
 
-    private void closeReleases() throws Exception {
-        String name = "share-close";
+    private void closeReleases(String mode) throws Exception {
+        String name = "share-close-" + mode;
         begin(bootstrap, name, 1, Map.of());
         Work.produce(bootstrap, name, 1, 10, "c");
         Set<String> first = new HashSet<>();
-        try (var consumer = subscribed(name, EXPLICIT)) {
+        try (var consumer = subscribed(name, Map.of("share.acknowledgement.mode", mode))) {
             Work.eventually("records", () -> {
                 consumer.poll(POLL).forEach(record -> first.add(Work.text(record)));
                 return !first.isEmpty();
@@ -270,8 +272,8 @@ final class ShareGroupChecks {
     }
 
     /** Longer than three locks last, and nobody else may have the record. */
-    private void renewal() throws Exception {
-        String name = "share-renew";
+    private void renewal(String by) throws Exception {
+        String name = "share-renew-by-" + by;
         begin(bootstrap, name, 1, Map.of("share.record.lock.duration.ms", Integer.toString(LOCK_MS)));
         Work.produce(bootstrap, name, 1, 1, "r");
         var elsewhere = new ConcurrentLinkedQueue<String>();
@@ -287,7 +289,9 @@ final class ShareGroupChecks {
                 long begin = System.nanoTime();
                 while (System.nanoTime() - begin < Duration.ofMillis(3 * LOCK_MS).toNanos()) {
                     holder.acknowledge(now.get(0), AcknowledgeType.RENEW);
-                    committed(holder);
+                    if (by.equals("commit")) {
+                        committed(holder);
+                    }
                     poll.run();
                     Check.equal(1, deliveries(now.get(0)), "deliveries: a renewal is none");
                     LockSupport.parkNanos(Duration.ofMillis(LOCK_MS / 4).toNanos());
