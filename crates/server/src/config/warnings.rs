@@ -25,16 +25,72 @@ impl fmt::Display for Warning {
 
 /// Keys that the parser itself reads, and those that code asks for by name.
 pub(super) const KEYS_PARSED: &[&str] = &[
+    "add.partitions.to.txn.retry.backoff.max.ms",
+    "add.partitions.to.txn.retry.backoff.ms",
     "advertised.listeners",
+    "compression.type",
     "controller.listener.names",
     "controller.quorum.bootstrap.servers",
     "controller.quorum.voters",
     "cordoned.log.dirs",
     "errors.deadletterqueue.auto.create.topics.enable",
     "errors.deadletterqueue.topic.name.prefix",
+    "group.consumer.assignment.interval.ms",
+    "group.consumer.assignors",
+    "group.consumer.heartbeat.interval.ms",
+    "group.consumer.max.assignment.interval.ms",
+    "group.consumer.max.heartbeat.interval.ms",
+    "group.consumer.max.session.timeout.ms",
+    "group.consumer.max.size",
+    "group.consumer.migration.policy",
+    "group.consumer.min.assignment.interval.ms",
+    "group.consumer.min.heartbeat.interval.ms",
+    "group.consumer.min.session.timeout.ms",
+    "group.consumer.regex.refresh.interval.ms",
+    "group.consumer.session.timeout.ms",
+    "group.coordinator.append.linger.ms",
+    "group.share.assignment.interval.ms",
+    "group.share.heartbeat.interval.ms",
+    "group.share.initialize.retry.interval.ms",
+    "group.share.max.assignment.interval.ms",
+    "group.share.max.heartbeat.interval.ms",
+    "group.share.max.session.timeout.ms",
+    "group.share.max.share.sessions",
+    "group.share.max.size",
+    "group.share.min.assignment.interval.ms",
+    "group.share.min.heartbeat.interval.ms",
+    "group.share.min.session.timeout.ms",
+    "group.share.session.timeout.ms",
+    "group.streams.acceptable.recovery.lag",
+    "group.streams.assignment.interval.ms",
+    "group.streams.heartbeat.interval.ms",
+    "group.streams.initial.rebalance.delay.ms",
+    "group.streams.max.assignment.interval.ms",
+    "group.streams.max.heartbeat.interval.ms",
+    "group.streams.max.session.timeout.ms",
+    "group.streams.max.size",
+    "group.streams.max.standby.replicas",
+    "group.streams.max.warmup.replicas",
+    "group.streams.min.assignment.interval.ms",
+    "group.streams.min.heartbeat.interval.ms",
+    "group.streams.min.session.timeout.ms",
+    "group.streams.min.task.offset.interval.ms",
+    "group.streams.num.standby.replicas",
+    "group.streams.num.warmup.replicas",
+    "group.streams.rack.aware.assignment.tags",
+    "group.streams.session.timeout.ms",
+    "group.streams.task.offset.interval.ms",
+    "group.streams.topology.description.plugin.class",
     "inter.broker.listener.name",
     "listener.security.protocol.map",
     "listeners",
+    "log.cleaner.backoff.ms",
+    "log.cleaner.dedupe.buffer.size",
+    "log.cleaner.enable",
+    "log.cleaner.io.buffer.load.factor",
+    "log.cleaner.io.buffer.size",
+    "log.cleaner.io.max.bytes.per.second",
+    "log.cleaner.threads",
     "log.dir",
     "log.dirs",
     "max.connections.per.ip.overrides",
@@ -52,8 +108,17 @@ pub(super) const KEYS_PARSED: &[&str] = &[
     "share.coordinator.state.topic.replication.factor",
     "share.coordinator.state.topic.segment.bytes",
     "share.coordinator.write.timeout.ms",
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms",
+    "transaction.partition.verification.enable",
+    "transaction.remove.expired.transaction.cleanup.interval.ms",
+    "transaction.two.phase.commit.enable",
+    "transactional.id.expiration.ms",
     "unclean.leader.election.interval.ms",
 ];
+
+/// Of share groups, each with its bounds `group.share.min.` and `group.share.max.`.
+const SHARE_KEYS_BOUNDED: &[&str] =
+    &["delivery.count.limit", "partition.max.record.locks", "record.lock.duration.ms"];
 
 /// Prefixes under which plugins look for keys of their own, which nobody else can judge.
 const PLUGIN_PREFIXES: &[&str] = &["rsm.config.", "rlmm.config.", "config.providers."];
@@ -87,17 +152,9 @@ const RETIRED: &[(&str, &str)] = &[
     ("offsets.storage", "offsets are always kept in `__consumer_offsets`; leave it out"),
 ];
 
-/// Keys of topics that storage keeps and nobody reads yet: compaction, tiered storage, throttles.
-const TOPIC_KEYS_UNREAD: &[&str] = &[
-    "delete.retention.ms",
-    "local.retention.bytes",
-    "local.retention.ms",
-    "max.compaction.lag.ms",
-    "min.cleanable.dirty.ratio",
-    "min.compaction.lag.ms",
-    "remote.copy.lag.bytes",
-    "remote.copy.lag.ms",
-];
+/// Keys of topics that storage keeps and nobody reads yet: tiered storage.
+const TOPIC_KEYS_UNREAD: &[&str] =
+    &["local.retention.bytes", "local.retention.ms", "remote.copy.lag.bytes", "remote.copy.lag.ms"];
 
 /// One warning for every key that is not what its author may think, and one for all that do nothing.
 pub(super) fn warnings(def: &ConfigDef, props: &BTreeMap<String, String>) -> Vec<Warning> {
@@ -143,10 +200,17 @@ fn is_named(key: &str, name: &str) -> bool {
 pub(super) fn has_effect(key: &str) -> bool {
     KEYS_PARSED.contains(&key)
         || KEYS_READ.contains(&key)
+        || is_bounded_share_key(key)
         || TOPIC_SYNONYMS
             .iter()
             .filter(|(topic_key, _)| !TOPIC_KEYS_UNREAD.contains(topic_key))
             .any(|(_, synonyms)| synonyms.iter().any(|(name, _)| *name == key))
+}
+
+fn is_bounded_share_key(key: &str) -> bool {
+    let Some(name) = key.strip_prefix("group.share.") else { return false };
+    let name = name.strip_prefix("min.").or_else(|| name.strip_prefix("max.")).unwrap_or(name);
+    SHARE_KEYS_BOUNDED.contains(&name)
 }
 
 /// `listener.name.<listener>.[<mechanism>.]<key>` sets `<key>` for one listener.
