@@ -47,7 +47,8 @@ final class StreamsApp {
     }
 
     /** An instance with its own folder, started. */
-    static KafkaStreams start(String bootstrap, String protocol, String name, String folder) {
+    static KafkaStreams start(String bootstrap, String protocol, String name, String folder,
+            int transactionTimeoutMs) {
         Properties config = new Properties();
         config.put("application.id", name);
         config.put("bootstrap.servers", bootstrap);
@@ -58,7 +59,7 @@ final class StreamsApp {
         // Every update is told, so that the counts can be held against 1, 2, 3, ...
         config.put("statestore.cache.max.bytes", 0);
         config.put("reconnect.backoff.max.ms", 200);
-        config.put("producer.transaction.timeout.ms", 10_000);
+        config.put("producer.transaction.timeout.ms", transactionTimeoutMs);
         if (protocol.equals("classic")) {
             config.put("main.consumer.session.timeout.ms", 6000);
             config.put("main.consumer.heartbeat.interval.ms", 500);
@@ -77,7 +78,7 @@ final class StreamsApp {
 
     /** Until it is told to stop or killed. */
     static void run(String bootstrap, String protocol, String name, String folder) throws Exception {
-        KafkaStreams streams = start(bootstrap, protocol, name, folder);
+        KafkaStreams streams = start(bootstrap, protocol, name, folder, 10_000);
         CountDownLatch done = new CountDownLatch(1);
         Runtime.getRuntime().addShutdownHook(new Thread(() -> {
             streams.close(Duration.ofSeconds(20));

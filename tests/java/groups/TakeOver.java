@@ -197,7 +197,8 @@ final class TakeOver {
         OverStreams(String bootstrap, String folder) throws Exception {
             load = new StreamsLoad(bootstrap, NAME);
             load.begin("streams");
-            streams = StreamsApp.start(bootstrap, "streams", NAME, folder);
+            // A transaction must outlive the start of the next server, or the member gives up its tasks.
+            streams = StreamsApp.start(bootstrap, "streams", NAME, folder, 120_000);
             feeder = new Thread(() -> {
                 while (!stop) {
                     load.feed();
