@@ -140,9 +140,14 @@ fn source(room: &Room, file: &Path, text: &str, root: &Path, offences: &mut Vec<
     }
 }
 
-/// What a file says above its own tests.
+/// What a file says above its own tests. Test modules that are files of their own may be named anywhere above.
 pub fn production(text: &str) -> &str {
-    text.split("#[cfg(test)]").next().unwrap_or_default()
+    let begins_tests = |at: &usize| {
+        let below = text[*at..].lines().find(|line| !line.starts_with("#["));
+        below.is_some_and(|line| line.starts_with("mod tests"))
+    };
+    let end = text.match_indices("#[cfg(test)]").map(|(at, _)| at).find(begins_tests);
+    &text[..end.unwrap_or(text.len())]
 }
 
 fn is_test(file: &Path, room: &Path) -> bool {
@@ -188,5 +193,12 @@ mod tests {
         let rooms = [named("a", 0, true, &["b"]), named("b", 1, false, &[]), named("c", 1, true, &["tokio"])];
         floors(&rooms.into(), &mut offences);
         assert_eq!(offences.len(), 3, "{offences:?}");
+    }
+
+    #[test]
+    fn production_ends_where_its_tests_begin() {
+        let above = "#[cfg(test)]\nmod state_test;\nfn work() {}\n";
+        assert_eq!(production(&format!("{above}#[cfg(test)]\n#[path = \"x.rs\"]\nmod tests;\n")), above);
+        assert_eq!(production(above), above);
     }
 }
