@@ -41,6 +41,7 @@ public final class Groups {
         }
         new ShareGroupChecks(bootstrap).run(check);
         new ShareGroupMoreChecks(bootstrap).run(check);
+        new CompactionChecks(bootstrap).run(check);
         return check.failed() == 0 ? 0 : 1;
     }
 }

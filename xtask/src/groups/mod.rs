@@ -37,9 +37,11 @@ use crate::setup::Parts;
 pub const PARTS: &[&str] = &["groups", "exactly-once", "take-over", "group-load"];
 
 /// What the servers of these tests have beside the tests' usual settings: short sessions, so that who was
-/// killed is missed soon, and short locks.
+/// killed is missed soon, short locks, and a cleaner that comes often.
 const SETTINGS: &[(&str, &str)] = &[
     ("auto.create.topics.enable", "false"),
+    ("log.cleaner.backoff.ms", "200"),
+    ("log.retention.check.interval.ms", "500"),
     ("group.consumer.session.timeout.ms", "6000"),
     ("group.consumer.min.session.timeout.ms", "5000"),
     ("group.consumer.heartbeat.interval.ms", "500"),
