@@ -7,7 +7,7 @@ use ottla_metadata::{Feature, MetadataVersion};
 
 use crate::cluster::{Cluster, refusal};
 use crate::error::{Result, ToolError, failed};
-use crate::options::{Options, Parser, flag, value};
+use crate::options::{Options, Parser, command, flag, value};
 use crate::output::{errln, outln};
 
 pub(crate) const PARSER: Parser = Parser {
@@ -26,8 +26,8 @@ pub(crate) const PARSER: Parser = Parser {
     ],
 };
 
-const COMMANDS: &str =
-    "'describe', 'upgrade', 'downgrade', 'disable', 'version-mapping', 'feature-dependencies'";
+const COMMANDS: &[&str] =
+    &["describe", "upgrade", "downgrade", "disable", "version-mapping", "feature-dependencies"];
 
 /// Runs the tool.
 pub(crate) fn run(args: &[String]) -> Result {
@@ -37,12 +37,13 @@ pub(crate) fn run(args: &[String]) -> Result {
         }
         other => other,
     })?;
-    let Some(command) = options.rest.first() else {
+    let Some(word) = options.rest.first() else {
         return Err(command_line_error("too few arguments"));
     };
+    let command = command(COMMANDS, word).map_err(|what| command_line_error(&what))?;
     let downgrade =
         if options.has("unsafe") { UpgradeType::UnsafeDowngrade } else { UpgradeType::SafeDowngrade };
-    match command.as_str() {
+    match command {
         "version-mapping" => version_mapping(&options),
         "feature-dependencies" => feature_dependencies(&options),
         _ if !options.has_any(&["bootstrap-server", "bootstrap-controller"]) => {
@@ -51,11 +52,7 @@ pub(crate) fn run(args: &[String]) -> Result {
         "describe" => describe(&options),
         "upgrade" => change("upgrade", UpgradeType::Upgrade, &options),
         "downgrade" => change("downgrade", downgrade, &options),
-        "disable" => disable(downgrade, &options),
-        other => {
-            let text = format!("argument command: invalid choice: '{other}' (choose from {COMMANDS})");
-            Err(command_line_error(&text))
-        }
+        _ => disable(downgrade, &options),
     }
 }
 

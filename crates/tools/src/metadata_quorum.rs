@@ -6,7 +6,7 @@ use ottla_protocol::messages::describe_quorum_response::{Node, PartitionData as 
 
 use crate::cluster::Cluster;
 use crate::error::{Result, failed, usage};
-use crate::options::{Options, Parser, flag, value};
+use crate::options::{Options, Parser, command, flag, value};
 use crate::output::outln;
 use crate::table;
 
@@ -30,18 +30,13 @@ pub(crate) const PARSER: Parser = Parser {
 /// Runs the tool.
 pub(crate) fn run(args: &[String]) -> Result {
     let options = PARSER.parse_or_help(args)?;
-    let Some(command) = options.rest.first() else {
+    let Some(word) = options.rest.first() else {
         return usage("kafka-metadata-quorum: error: too few arguments");
     };
-    match command.as_str() {
-        "describe" => describe(&options),
-        "add-controller" | "remove-controller" => {
-            failed(format!("{command} is not supported yet: the quorum of one node does not change"))
-        }
-        other => usage(format!(
-            "kafka-metadata-quorum: error: argument command: invalid choice: '{other}' (choose from 'describe', \
-             'add-controller', 'remove-controller')"
-        )),
+    match command(&["describe", "add-controller", "remove-controller"], word) {
+        Ok("describe") => describe(&options),
+        Ok(later) => failed(format!("{later} is not supported yet: the quorum of one node does not change")),
+        Err(what) => usage(format!("kafka-metadata-quorum: error: {what}")),
     }
 }
 

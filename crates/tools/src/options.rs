@@ -172,6 +172,22 @@ impl Parser {
 }
 
 /// `--name`, `--name=value` or `-name`; negative numbers and a lone dash are words.
+/// The command that is named, for which a beginning is enough that fits no other; what is wrong otherwise.
+pub(crate) fn command<'a>(names: &[&'a str], word: &str) -> std::result::Result<&'a str, String> {
+    if let Some(name) = names.iter().find(|name| **name == word) {
+        return Ok(name);
+    }
+    let mut starting: Vec<&str> = names.iter().copied().filter(|name| name.starts_with(word)).collect();
+    starting.sort_unstable();
+    match starting.as_slice() {
+        [name] => Ok(name),
+        [_, _, ..] if !word.is_empty() => {
+            Err(format!("ambiguous command: {word} could match {}", starting.join(", ")))
+        }
+        _ => Err(format!("invalid choice: '{word}' (choose from '{}')", names.join("', '"))),
+    }
+}
+
 fn split_option(word: &str) -> Option<(&str, Option<&str>)> {
     let name = word.strip_prefix("--").or_else(|| word.strip_prefix('-'))?;
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
@@ -275,6 +291,17 @@ mod tests {
         assert!(parse("--li").unwrap().has("list"));
         assert_eq!(parse("--to x").unwrap_err().to_string(), "to is not a recognized option");
         assert_eq!(parse("--topic x").unwrap().one("topic").unwrap(), Some("x"));
+    }
+
+    #[test]
+    fn beginnings_of_commands_are_enough_when_they_fit_one() {
+        let names = ["describe", "disable", "upgrade"];
+        assert_eq!(command(&names, "desc"), Ok("describe"));
+        assert_eq!(command(&["list", "listen"], "list"), Ok("list"));
+        assert_eq!(command(&names, "d").unwrap_err(), "ambiguous command: d could match describe, disable");
+        let known = "(choose from 'describe', 'disable', 'upgrade')";
+        assert_eq!(command(&names, "up!").unwrap_err(), format!("invalid choice: 'up!' {known}"));
+        assert_eq!(command(&names, "").unwrap_err(), format!("invalid choice: '' {known}"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Result, ToolError};
+use crate::options::command;
 use crate::output::{errln, outln};
 
 /// One option of a subcommand.
@@ -58,9 +59,10 @@ pub(super) fn parse(
         print_help(subcommands);
         return Err(ToolError::Exit(0));
     }
-    let Some(subcommand) = subcommands.iter().find(|subcommand| subcommand.name == first) else {
-        let names: Vec<_> = subcommands.iter().map(|s| format!("'{}'", s.name)).collect();
-        return fail(USAGE, &format!("invalid choice: '{first}' (choose from {})", names.join(", ")));
+    let names: Vec<_> = subcommands.iter().map(|subcommand| subcommand.name).collect();
+    let name = command(&names, first);
+    let Some(subcommand) = subcommands.iter().find(|subcommand| name == Ok(subcommand.name)) else {
+        return fail(USAGE, &name.err().unwrap_or_default());
     };
     let given = parse_options(subcommand, &args[1..])?;
     Ok((subcommand, given))

@@ -1,7 +1,7 @@
 //! Commands, and the options that each takes.
 
 use crate::error::{Result, ToolError};
-use crate::options::Options;
+use crate::options::{Options, command};
 
 /// A command of the tool.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,19 +43,11 @@ const NUMBERS: &[(&str, &str, i64, i64)] = &[
 
 /// The command, with all that it needs and nothing else.
 pub(super) fn check(options: &Options) -> Result<&'static Command> {
-    let names = || COMMANDS.iter().map(|command| format!("'{}'", command.name)).collect::<Vec<_>>();
-    let command = match options.rest.as_slice() {
-        [] => return refuse("too few arguments"),
-        [name, rest @ ..] => match COMMANDS.iter().find(|command| command.name == *name) {
-            None => {
-                return refuse(format!("invalid choice: '{name}' (choose from {})", names().join(", ")));
-            }
-            Some(_) if !rest.is_empty() => {
-                return refuse(format!("unrecognized arguments: '{}'", rest.join(" ")));
-            }
-            Some(command) => command,
-        },
-    };
+    let Some((word, rest)) = options.rest.split_first() else { return refuse("too few arguments") };
+    let command = named(word)?;
+    if !rest.is_empty() {
+        return refuse(format!("unrecognized arguments: '{}'", rest.join(" ")));
+    }
     for name in ["bootstrap-server"].iter().chain(command.required) {
         if !options.has(name) {
             return refuse(format!("argument --{name} is required"));
@@ -95,6 +87,15 @@ pub(super) fn number<T: std::str::FromStr>(options: &Options, name: &str) -> Opt
     options.many(name).last()?.parse().ok()
 }
 
+fn named(word: &str) -> Result<&'static Command> {
+    let names: Vec<_> = COMMANDS.iter().map(|command| command.name).collect();
+    let name = command(&names, word);
+    match COMMANDS.iter().find(|command| name == Ok(command.name)) {
+        Some(command) => Ok(command),
+        None => refuse(name.err().unwrap_or_default()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +115,8 @@ mod tests {
     fn commands() {
         assert_eq!(refuse(""), "too few arguments");
         assert!(refuse("lists").starts_with("invalid choice: 'lists' (choose from 'list', 'describe', "));
+        assert_eq!(refuse("desc"), "ambiguous command: desc could match describe, describe-producers");
+        assert_eq!(check_line("--bootstrap-server b l").unwrap(), "list");
         assert_eq!(refuse("list more"), "unrecognized arguments: 'more'");
         assert_eq!(refuse("list --what"), "what is not a recognized option");
         assert!(check_line("list").unwrap_err().to_string().ends_with("--bootstrap-server is required"));
