@@ -261,9 +261,12 @@ fn with_header(key: ApiKey, version: i16, correlation_id: i32, body: Bytes) -> O
     }
 }
 
+/// Room for the answers that are sent most often: those to heartbeats, commits and single batches.
+const SMALL_RESPONSE_BYTES: usize = 128;
+
 fn encode<M: Message>(key: ApiKey, version: i16, correlation_id: i32, response: &M) -> Outcome {
     let header = ResponseHeader { correlation_id, ..Default::default() };
-    let mut w = Writer::default();
+    let mut w = Writer::with_capacity(SMALL_RESPONSE_BYTES);
     let written = header
         .encode(&mut w, key.response_header_version(version))
         .and_then(|()| response.encode(&mut w, version));

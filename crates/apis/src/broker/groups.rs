@@ -94,7 +94,9 @@ pub async fn offset_commit(
                 return false;
             };
             topic.name = ByteString::from(&*found.name);
-            ids.insert(topic.name.clone(), found.id);
+            if call.version >= 10 {
+                ids.insert(topic.name.clone(), found.id);
+            }
             let mut missing = Vec::new();
             topic.partitions.retain(|p| {
                 let exists = found.partitions.contains_key(&p.partition_index);

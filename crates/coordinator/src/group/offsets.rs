@@ -64,11 +64,21 @@ impl<V: Clone> PerPartition<V> {
     }
 
     fn put(&mut self, group: &ByteString, topic: &ByteString, partition: i32, value: V) {
-        let mut topics = self.groups.get(group).cloned().unwrap_or_else(RedBlackTreeMapSync::new_sync);
-        let mut partitions = topics.get(topic).cloned().unwrap_or_else(RedBlackTreeMapSync::new_sync);
-        partitions.insert_mut(partition, value);
-        topics.insert_mut(owned(topic), partitions);
-        self.groups.insert_mut(owned(group), topics);
+        let Some(topics) = self.groups.get_mut(group) else {
+            let partitions = RedBlackTreeMapSync::new_sync().insert(partition, value);
+            let topics = RedBlackTreeMapSync::new_sync().insert(owned(topic), partitions);
+            self.groups.insert_mut(owned(group), topics);
+            return;
+        };
+        let Some(partitions) = topics.get_mut(topic) else {
+            let partitions = RedBlackTreeMapSync::new_sync().insert(partition, value);
+            topics.insert_mut(owned(topic), partitions);
+            return;
+        };
+        match partitions.get_mut(&partition) {
+            Some(place) => *place = value,
+            None => partitions.insert_mut(partition, value),
+        }
     }
 
     fn remove(&mut self, group: &ByteString, topic: &ByteString, partition: i32) {

@@ -1,10 +1,10 @@
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use bytestring::ByteString;
 use ottla_protocol::records::group::{
     GroupMetadataKey, GroupMetadataValue, LegacyOffsetCommitKey, LegacyOffsetCommitValue, OffsetCommitKey,
     OffsetCommitValue,
 };
-use ottla_protocol::{DecodeError, EncodeError, Message, Reader};
+use ottla_protocol::{DecodeError, EncodeError, Message, Reader, Writer};
 use thiserror::Error;
 
 use super::consumer::ConsumerGroupRecord;
@@ -167,12 +167,14 @@ fn from_legacy(key: LegacyOffsetCommitKey, value: Option<LegacyOffsetCommitValue
     GroupRecord::OffsetCommit { key: offset_key(&key.group, &key.topic, key.partition), value }
 }
 
+/// Room for the keys and values of most records.
+const RECORD_BYTES: usize = 96;
+
 fn prefixed<M: Message>(prefix: i16, version: i16, message: &M) -> Result<Bytes, EncodeError> {
-    let body = message.to_bytes(version)?;
-    let mut bytes = BytesMut::with_capacity(2 + body.len());
-    bytes.extend_from_slice(&prefix.to_be_bytes());
-    bytes.extend_from_slice(&body);
-    Ok(bytes.freeze())
+    let mut w = Writer::with_capacity(RECORD_BYTES);
+    w.i16(prefix);
+    message.encode(&mut w, version)?;
+    Ok(w.into_bytes())
 }
 
 fn read_value<M: Message>(kind: i16, value: Option<Bytes>) -> Result<Option<M>, RecordError> {
@@ -187,6 +189,8 @@ fn read_value<M: Message>(kind: i16, value: Option<Bytes>) -> Result<Option<M>, 
 
 #[cfg(test)]
 mod tests {
+    use bytes::BytesMut;
+
     use super::*;
 
     fn offset_value(expire_timestamp: i64) -> OffsetCommitValue {

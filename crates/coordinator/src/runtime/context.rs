@@ -216,8 +216,14 @@ impl<S: CoordinatorShard, E> CoordinatorContext<S, E> {
 
     /// Takes note of the log's high watermark: releases what waited for it.
     pub fn commit(&mut self, now_ms: i64, log: &mut impl CoordinatorLog) {
-        let committed = log.high_watermark().saturating_sub(1);
-        self.timeline.commit(committed);
+        let committed = if self.timeline.has_uncommitted() {
+            let committed = log.high_watermark().saturating_sub(1);
+            self.timeline.commit(committed);
+            committed
+        } else {
+            // Nothing was written since: the log need not be asked.
+            self.last_written
+        };
         while let Some((_, waiter)) = self.deferred.pop_front_if(|(offset, _)| *offset <= committed) {
             self.settle(now_ms, waiter, Ok(()), log);
         }
@@ -281,19 +287,22 @@ impl<S: CoordinatorShard, E> CoordinatorContext<S, E> {
         log: &mut impl CoordinatorLog,
     ) -> Result<(), ErrorCode> {
         let entries = records.iter().map(S::encode).collect::<Result<Vec<_>, _>>()?;
-        let max_bytes = log.max_batch_bytes();
-        if atomic && self.open.as_ref().is_some_and(|batch| !batch.has_room_for(&entries, max_bytes)) {
+        if atomic && self.is_too_full_for(&entries, log) {
             // What this decision was made upon may be gone then.
             self.try_flush(now_ms, log)?;
         }
         for (record, entry) in records.iter().zip(entries) {
-            let one = std::slice::from_ref(&entry);
-            if !atomic && self.open.as_ref().is_some_and(|batch| !batch.has_room_for(one, max_bytes)) {
+            if !atomic && self.is_too_full_for(std::slice::from_ref(&entry), log) {
                 self.try_flush(now_ms, log)?;
             }
             self.push(now_ms, record, entry, replay, None, log);
         }
         Ok(())
+    }
+
+    /// Whether these have to go into another batch than the open one.
+    fn is_too_full_for(&self, entries: &[LogEntry], log: &impl CoordinatorLog) -> bool {
+        self.open.as_ref().is_some_and(|batch| !batch.has_room_for(entries, log.max_batch_bytes()))
     }
 
     /// The same for records of a transaction, which share a batch with no others.

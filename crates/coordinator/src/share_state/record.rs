@@ -1,8 +1,8 @@
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use ottla_protocol::records::share::{
     ShareSnapshotKey, ShareSnapshotValue, ShareUpdateKey, ShareUpdateValue,
 };
-use ottla_protocol::{DecodeError, EncodeError, Message, Reader};
+use ottla_protocol::{DecodeError, EncodeError, Message, Reader, Writer};
 use thiserror::Error;
 
 use super::{ShareGroupOffset, SharePartitionKey};
@@ -113,12 +113,14 @@ fn pair<K: Message, V: Message>(
     Ok((prefixed(kind, KEY_VERSION, key)?, value.transpose()?))
 }
 
+/// Room for the keys and values of most records.
+const RECORD_BYTES: usize = 96;
+
 fn prefixed<M: Message>(prefix: i16, version: i16, message: &M) -> Result<Bytes, EncodeError> {
-    let body = message.to_bytes(version)?;
-    let mut bytes = BytesMut::with_capacity(2 + body.len());
-    bytes.extend_from_slice(&prefix.to_be_bytes());
-    bytes.extend_from_slice(&body);
-    Ok(bytes.freeze())
+    let mut w = Writer::with_capacity(RECORD_BYTES);
+    w.i16(prefix);
+    message.encode(&mut w, version)?;
+    Ok(w.into_bytes())
 }
 
 fn read_value<M: Message>(kind: i16, value: Option<Bytes>) -> Result<Option<M>, ShareStateRecordError> {

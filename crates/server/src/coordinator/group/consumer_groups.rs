@@ -32,6 +32,8 @@ impl GroupCoordinatorService {
             Err(error) => return refused(error.into()),
         };
         let resolver = self.resolver(partition);
+        // Boxed, for it is handed on some times until the partition has it.
+        let request = Box::new(request);
         let decide = move |now_ms: i64,
                            shard: &GroupCoordinatorShard|
               -> Result<GroupResult<ConsumerGroupHeartbeatResponse>, Refusal> {

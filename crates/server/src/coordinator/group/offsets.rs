@@ -1,6 +1,8 @@
 //! Offsets: what is asked of a group, checked, sent to its partition, and put into the words of the
 //! client's version. Which topics there are is not checked here.
 
+use std::sync::Arc;
+
 use bytestring::ByteString;
 use ottla_common::ErrorCode;
 use ottla_coordinator::group::{GroupCoordinatorShard, RequestContext};
@@ -38,7 +40,8 @@ impl GroupCoordinatorService {
             Ok(partition) => partition,
             Err(error) => return commit_refused(&request, error),
         };
-        let asked = request.clone();
+        let asked = Arc::new(request);
+        let request = Arc::clone(&asked);
         let decide =
             move |now_ms, shard: &GroupCoordinatorShard| shard.commit_offset(now_ms, &context, &request);
         self.write(partition, decide).await.unwrap_or_else(|error| commit_refused(&asked, error))

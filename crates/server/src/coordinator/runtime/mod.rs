@@ -1,5 +1,6 @@
 //! The frame that every coordinator's service stands on: a task for each partition that this broker leads.
 
+mod alarm;
 mod clock;
 mod kind;
 mod load;

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use ottla_common::time::Time;
@@ -17,6 +16,7 @@ use ottla_record::{MemoryRecords, SimpleRecord};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tracing::{error, info};
 
+use super::alarm::Alarm;
 use super::clock::WatchedClock;
 use super::kind::{CoordinatorKind, ResultOf, Source};
 use super::load::{LoadError, load};
@@ -316,6 +316,9 @@ impl<K: CoordinatorKind> Worker<K> {
         if let Some(result) = self.led.kind.catch_up(self.context.shard()) {
             self.execute(result, None);
         }
+        let committed = Arc::clone(&work.committed);
+        let mut notified = std::pin::pin!(committed.notified());
+        let mut alarm = Alarm::new();
         while !self.context.is_out_of_sync() {
             let now_ms = self.now_ms();
             // Timers first: what fell due before an operation arrived comes before it.
@@ -324,16 +327,19 @@ impl<K: CoordinatorKind> Worker<K> {
                 self.context.on_idle(now_ms, &mut self.led);
             }
             self.tell();
-            let sleep = self.context.next_deadline().map_or(i64::MAX, |deadline| deadline - now_ms);
+            alarm.set(now_ms, self.context.next_deadline());
             tokio::select! {
                 biased;
                 _ = &mut work.stop => break,
-                () = work.committed.notified() => self.context.commit(now_ms, &mut self.led),
+                () = &mut notified => {
+                    notified.set(committed.notified());
+                    self.context.commit(now_ms, &mut self.led);
+                }
                 operation = work.inbox.recv() => match operation {
                     Some(operation) => operation(&mut self),
                     None => break,
                 },
-                () = tokio::time::sleep(sleep_of(sleep)) => {}
+                () = &mut alarm => {}
             }
             self.tell();
         }
@@ -365,9 +371,4 @@ fn tell<K: CoordinatorKind>(
             },
         }
     }
-}
-
-/// Long sleeps are cut: the clock may be set while nobody looks.
-fn sleep_of(millis: i64) -> Duration {
-    Duration::from_millis(millis.clamp(0, 60_000).unsigned_abs())
 }
