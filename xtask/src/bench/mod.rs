@@ -100,6 +100,7 @@ impl Campaign {
             ("ottla", ottla.clone()),
             ("floor", ottla_folder(&ottla).join("floor")),
             ("kbench", ottla_folder(&ottla).join("kbench")),
+            ("kgroups", ottla_folder(&ottla).join("kgroups")),
         ] {
             fs::copy(&from, binaries.path(name)).with_context(|| format!("{}", from.display()))?;
         }
@@ -238,6 +239,7 @@ fn perform(run: &Run<'_>, kind: Kind) -> Result<Figures> {
         Kind::CatchUp(shape) => cells::evicted::run(run, &shape),
         Kind::Partitions(shape) => cells::partitions::run(run, &shape),
         Kind::Connections(shape) => cells::connections::run(run, &shape),
+        Kind::Groups(shape) => cells::groups::run(run, &shape),
         Kind::Start(shape) => cells::start::run(run, &shape),
         Kind::Footprint => cells::footprint::run(run),
     }

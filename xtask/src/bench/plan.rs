@@ -1,7 +1,7 @@
 //! The cells of the matrix, and what must be reached in them.
 
 use super::broker::Broker;
-use super::cells::{connections, evicted, latency, partitions, produce, start, write_back};
+use super::cells::{connections, evicted, groups, latency, partitions, produce, start, write_back};
 
 /// What a cell does.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +22,8 @@ pub enum Kind {
     Partitions(partitions::Shape),
     /// Many connections.
     Connections(connections::Shape),
+    /// Many groups.
+    Groups(groups::Shape),
     /// Start and stop, and what they need.
     Start(start::Shape),
     /// Bytes at rest.
@@ -208,6 +210,14 @@ pub const CELLS: &[Cell] = &[
     cell("N2-10k", "10,000 idle connections", Kind::Connections(connections::Shape { idle: 10_000 })),
     cell("N2-19k", "19,000 idle connections", Kind::Connections(connections::Shape { idle: 19_000 })),
     Cell {
+        floor: false,
+        ..cell(
+            "G1",
+            "1,000 groups of ten members each, heartbeats of the consumer protocol and 10,000 commits a second",
+            Kind::Groups(groups::Shape { groups: 1_000, members: 10, commits: 10_000.0 }),
+        )
+    },
+    Cell {
         quick: true,
         ..cell(
             "S1-empty",
@@ -294,6 +304,8 @@ pub const GOALS: &[Goal] = &[
     shares("N1-10k", partitions::CREATE, 1.0 / 3.0, None),
     bound("N1-*", partitions::MEMORY, 2.0),
     bound("N2-*", connections::MEMORY, 6.0),
+    shares("G1", groups::CPU, 1.0, None),
+    shares("G1", groups::HEARTBEAT_P99, 0.5, None),
     bound("S1-empty", start::ANSWER, 50.0),
     bound("S1-10k", start::ANSWER, 500.0),
     shares("S1-20GB-killed", start::ANSWER, 0.2, None),

@@ -1,6 +1,7 @@
 //! One broker in one cell of one round: what every cell needs.
 
 use std::cell::{Cell as Slot, RefCell};
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -167,16 +168,16 @@ impl<'a> Run<'a> {
 
     /// The load generator as a command in no group yet.
     pub fn command(&self, server: &Server, words: &str, before: &[&str]) -> Command {
+        let (kind, words) = words.split_once(' ').unwrap_or((words, ""));
         let kbench = self.binaries.path("kbench");
-        let mut words = words.split_whitespace();
-        let mut all: Vec<std::ffi::OsString> = before.iter().map(Into::into).collect();
-        all.push(kbench.into());
-        all.extend(words.next().map(Into::into));
-        all.extend(["--bootstrap".into(), server.address.clone().into()]);
-        all.extend(words.map(Into::into));
-        let mut command = Command::new(&all[0]);
-        command.args(&all[1..]);
-        command
+        let begin: Vec<&OsStr> =
+            before.iter().map(OsStr::new).chain([kbench.as_os_str(), OsStr::new(kind)]).collect();
+        bootstrapped(&begin, server, words)
+    }
+
+    /// The load generator of groups, in the same way.
+    pub fn kgroups(&self, server: &Server, words: &str) -> Command {
+        bootstrapped(&[self.binaries.path("kgroups").as_os_str()], server, words)
     }
 
     /// Enters the group of the load.
@@ -217,6 +218,13 @@ impl<'a> Run<'a> {
     pub fn describe(&self) -> &'static str {
         self.load.describe()
     }
+}
+
+/// A command that begins with these words and is told where the server is.
+fn bootstrapped(begin: &[&OsStr], server: &Server, words: &str) -> Command {
+    let mut command = Command::new(begin[0]);
+    command.args(&begin[1..]).args(["--bootstrap", &server.address]).args(words.split_whitespace());
+    command
 }
 
 /// A number of the load generator's answer.

@@ -3,6 +3,7 @@
 pub mod connections;
 pub mod evicted;
 pub mod footprint;
+pub mod groups;
 pub mod latency;
 pub mod partitions;
 pub mod produce;
