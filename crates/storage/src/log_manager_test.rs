@@ -4,6 +4,7 @@ use ottla_common::ErrorCode;
 use ottla_common::time::MockTime;
 
 use super::*;
+use crate::VerificationGuard;
 use crate::fs::sim::SimFileSystem;
 use crate::meta_properties::MetaProperties;
 use crate::test_support::{NOW, append, batch, read_offsets, replicate_all};
@@ -100,6 +101,20 @@ fn a_directory_can_be_asked_for() {
     assert!(described[0].is_cordoned && !described[1].is_cordoned);
     assert_eq!(described[1].replicas.len(), 3);
     assert!(described[1].total_bytes > 0);
+}
+
+#[test]
+fn settings_of_producers_reach_every_log() {
+    let manager = Broker::new().start();
+    let before = create(&manager, 0);
+    let verifies = |log: &UnifiedLog| {
+        log.maybe_start_transaction_verification(5, 0, 0, false).unwrap() != VerificationGuard::SENTINEL
+    };
+    assert!(verifies(&before));
+    let config = ProducerStateManagerConfig { transaction_verification_enabled: false, ..Default::default() };
+    manager.update_producer_state_config(config);
+    assert!(!verifies(&before));
+    assert!(!verifies(&create(&manager, 1)), "also one that is made later");
 }
 
 #[test]

@@ -223,6 +223,7 @@ impl MetadataPublisher {
     fn load_logs(&self, image: &Arc<MetadataImage>) -> Result<(), LogError> {
         let config = &self.parts.config;
         config.update(image.clone());
+        self.parts.replicas.logs().update_producer_state_config(config.current().producer_state());
         let settings = |topic: &str| Arc::new(config.log_config(topic));
         let stray = |log: &UnifiedLog| is_stray(image, self.parts.node_id, log);
         self.parts.replicas.logs().load_logs(&settings, &stray)
@@ -306,6 +307,8 @@ impl MetadataPublisher {
             }
         }
         if brokers_changed {
+            let producers = self.parts.config.current().producer_state();
+            self.parts.replicas.logs().update_producer_state_config(producers);
             self.parts.replicas.update_all_configs();
         }
     }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use ottla_common::config::{ConfigDef, ConfigError, ConfigValues};
-use ottla_storage::log_config_def;
+use ottla_storage::{ProducerStateManagerConfig, log_config_def};
 
 pub use dynamic::{AlterOp, broker_config_synonyms};
 pub use endpoint::{Endpoint, ProtocolMap, SecurityProtocol};
@@ -211,6 +211,16 @@ impl KafkaConfig {
     pub fn cordoned_log_dirs(&self) -> Vec<String> {
         let cordoned: Vec<String> = self.values.typed("cordoned.log.dirs");
         if cordoned.iter().any(|dir| dir == "*") { self.log_dirs.clone() } else { cordoned }
+    }
+
+    /// Settings of producers' state, which may change while the broker runs.
+    pub fn producer_state(&self) -> ProducerStateManagerConfig {
+        let settings = &self.settings.producer_state;
+        ProducerStateManagerConfig {
+            producer_id_expiration_ms: i64::from(settings.producer_id_expiration_ms),
+            transaction_verification_enabled: self.values.typed("transaction.partition.verification.enable"),
+            max_transaction_timeout_ms: i64::from(settings.transaction_max_timeout_ms),
+        }
     }
 
     /// Whether tiered storage is switched on.

@@ -202,6 +202,16 @@ fn old_files_hear_what_to_write() {
 }
 
 #[test]
+fn producers_get_what_was_set_last() {
+    let config = with(&[("producer.id.expiration.ms", "1000")]).unwrap();
+    assert!(config.producer_state().transaction_verification_enabled);
+    let changes = props(&[("transaction.partition.verification.enable", "false")]);
+    let producers = config.with_dynamic(changes, Properties::new()).unwrap().producer_state();
+    assert!(!producers.transaction_verification_enabled);
+    assert_eq!(producers.producer_id_expiration_ms, 1000);
+}
+
+#[test]
 fn dynamic_values_replace_the_files_synonyms() {
     let config = with(&[("log.retention.hours", "1")]).unwrap();
     assert_eq!(config.topic_defaults()["retention.ms"], "3600000");

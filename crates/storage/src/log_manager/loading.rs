@@ -160,7 +160,7 @@ impl LogManager {
             recovery_point: checkpoint(&checkpoints.recovery_points),
             last_shutdown_clean: dir.had_clean_shutdown(),
             topic_id: None,
-            producer_state: self.producer_state,
+            producer_state: *self.producer_state.read(),
             failures: Arc::clone(&self.failures),
         };
         let log = UnifiedLog::open_or_plan(params, partition)?;

@@ -54,7 +54,7 @@ pub struct LogManager {
     fs: Arc<dyn FileSystem>,
     time: Arc<dyn Time>,
     failures: Arc<LogDirFailureChannel>,
-    producer_state: ProducerStateManagerConfig,
+    producer_state: RwLock<ProducerStateManagerConfig>,
     recovery_threads_per_data_dir: usize,
     default_config: RwLock<Arc<LogConfig>>,
     dirs: RwLock<Vec<Arc<LogDir>>>,
@@ -99,7 +99,7 @@ impl LogManager {
         let mut opened = Ok(());
         let manager = Arc::new_cyclic(|me| {
             let mut manager = Self::without_dirs(params.fs, params.time, params.default_config);
-            manager.producer_state = params.producer_state;
+            manager.producer_state = RwLock::new(params.producer_state);
             manager.recovery_threads_per_data_dir = params.recovery_threads_per_data_dir.max(1);
             opened = manager.open_dirs(params.log_dirs, me);
             manager
@@ -112,7 +112,7 @@ impl LogManager {
             fs,
             time,
             failures: Arc::default(),
-            producer_state: ProducerStateManagerConfig::default(),
+            producer_state: RwLock::default(),
             recovery_threads_per_data_dir: 1,
             default_config: RwLock::new(default_config),
             opened_ids: Vec::new(),
@@ -158,6 +158,13 @@ impl LogManager {
     /// [`Self::update_topic_config`].
     pub fn reconfigure_default_config(&self, config: Arc<LogConfig>) {
         *self.default_config.write() = config;
+    }
+
+    /// Changes the settings of producers for every log, those to come as well.
+    pub fn update_producer_state_config(&self, config: ProducerStateManagerConfig) {
+        if std::mem::replace(&mut *self.producer_state.write(), config) != config {
+            self.all_logs().iter().for_each(|log| log.update_producer_state_config(config));
+        }
     }
 
     /// The log of a partition.
@@ -219,7 +226,7 @@ impl LogManager {
             recovery_point: 0,
             last_shutdown_clean: false,
             topic_id,
-            producer_state: self.producer_state,
+            producer_state: *self.producer_state.read(),
             failures: Arc::clone(&self.failures),
         };
         let log = UnifiedLog::open_or_plan(params, partition)?;

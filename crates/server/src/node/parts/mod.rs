@@ -12,7 +12,7 @@ use ottla_apis::support::auto_topic_creation::{AutoTopicShapes, InternalTopicSha
 use ottla_common::time::Time;
 use ottla_network::{ConnectionLimits, ListenerConfig, SecurityProtocol, SocketServer, SocketServerConfig};
 use ottla_storage::fs::FileSystem;
-use ottla_storage::{LogConfig, LogManagerParams, ProducerStateManagerConfig};
+use ottla_storage::{LogConfig, LogManagerParams};
 
 use crate::config::{self, KafkaConfig};
 use crate::node::storage_check::FormattedStorage;
@@ -100,20 +100,13 @@ pub(crate) fn log_manager(
     fs: Arc<dyn FileSystem>,
     time: Arc<dyn Time>,
 ) -> LogManagerParams {
-    let p = &config.settings.producer_state;
     LogManagerParams {
         fs,
         time,
         log_dirs: config.log_dirs.iter().map(PathBuf::from).collect(),
         default_config: Arc::new(LogConfig::from_map(config.topic_defaults()).unwrap_or_default()),
         recovery_threads_per_data_dir: count(config.settings.log.num_recovery_threads_per_data_dir),
-        producer_state: ProducerStateManagerConfig {
-            producer_id_expiration_ms: i64::from(p.producer_id_expiration_ms),
-            transaction_verification_enabled: config
-                .values()
-                .typed("transaction.partition.verification.enable"),
-            max_transaction_timeout_ms: i64::from(p.transaction_max_timeout_ms),
-        },
+        producer_state: config.producer_state(),
     }
 }
 
