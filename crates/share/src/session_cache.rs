@@ -193,7 +193,7 @@ impl ShareSessionCache {
             departure.session = Some((connection.key.clone(), session.partitions().cloned().collect()));
         }
         let group_id = connection.key.group_id;
-        if self.members_per_group.get(&group_id).is_none_or(|members| *members == 0) {
+        if !self.has_sessions(&group_id) {
             self.members_per_group.remove(&group_id);
             departure.empty_group = Some(group_id);
         }
@@ -230,6 +230,11 @@ impl ShareSessionCache {
     /// The session of a member.
     pub fn get(&self, key: &ShareSessionKey) -> Option<&ShareSession> {
         self.sessions.get(key)
+    }
+
+    /// Whether anybody of a group has a session.
+    pub fn has_sessions(&self, group_id: &str) -> bool {
+        self.members_per_group.get(group_id).is_some_and(|members| *members > 0)
     }
 
     /// How many sessions there are (metric `ShareSessionsCount`).

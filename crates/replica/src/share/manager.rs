@@ -41,8 +41,9 @@ pub struct SharePartitionManagerParts {
 /// The share-partitions of this broker, and the sessions of those who fetch them.
 ///
 /// A share-partition comes with the first ShareFetch that names it, and goes when this broker does not lead
-/// the partition any more, when the group has no connection here, when the topic or the group is deleted, or
-/// when the share coordinator says that somebody else has it.
+/// the partition any more, when nobody of the group has a session here, when the topic is deleted, or when the
+/// share coordinator says that somebody else has it. A group can be deleted, or its offsets reset, only while
+/// it has no members.
 ///
 /// All methods that change something must be called within a tokio runtime.
 #[derive(Debug)]
@@ -96,7 +97,7 @@ impl SharePartitionManager {
         self.fence_all(&lost);
     }
 
-    /// A group is deleted, or nobody of it is connected to this broker.
+    /// Nobody of a group has a session at this broker any more.
     pub fn remove_group(self: &Arc<Self>, group_id: &str) {
         let lost = self.cache().of_group(group_id);
         self.fence_all(&lost);

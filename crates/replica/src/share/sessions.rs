@@ -38,14 +38,23 @@ impl SharePartitionManager {
     }
 
     /// A member ends its session: what it still holds may be handed to others. Nobody waits for that.
+    ///
+    /// After the last of a group its share-partitions go, though the connection may stay: the group can be
+    /// reset or deleted now, and who comes next must not go on with what it was before.
     pub fn release_session(self: &Arc<Self>, key: &ShareSessionKey) {
-        let session = self.sessions().remove(key);
+        let (session, is_last) = {
+            let mut sessions = self.sessions();
+            (sessions.remove(key), !sessions.has_sessions(&key.group_id))
+        };
         let Some(session) = session else {
             let ShareSessionKey { group_id, member_id } = key;
             tracing::debug!(logger = LOGGER, "{member_id} of {group_id} has no share session to release");
             return;
         };
         self.release_acquired(key, session.partitions());
+        if is_last {
+            self.remove_group(&key.group_id);
+        }
     }
 
     /// A connection ended, and its share session with it. After the last of a group, so do the group's

@@ -2,11 +2,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ottla_share::{
-    FINAL_EPOCH, FetchOutcome, INITIAL_EPOCH, ShareFetchContext, ShareSessionError, ShareSessionKey,
-    ShareSessionRequest,
+    FINAL_EPOCH, FetchOutcome, INITIAL_EPOCH, ReadState, ShareFetchContext, ShareSessionError,
+    ShareSessionKey, ShareSessionRequest,
 };
 
 use super::config::ShareLimits;
+use super::persister::SharePartitionKey;
 use super::testing::*;
 
 fn key(member: &str) -> ShareSessionKey {
@@ -43,11 +44,12 @@ async fn holding(member: &str, connection: &str) -> Bench {
 #[tokio::test(start_paused = true)]
 async fn who_ends_its_session_gives_back_what_it_holds() {
     let bench = holding("a", "c1").await;
+    assert!(open(&bench, "b", INITIAL_EPOCH, "c2").is_ok());
     let waiting = bench.begin(bench.request("b")).await;
     assert_eq!(open(&bench, "a", FINAL_EPOCH, "c1"), Ok(ShareFetchContext::Final));
     bench.manager.release_session(&key("a"));
     assert_eq!(acquired(&answer(waiting).await), [(0, 0, 4, 2)]);
-    assert_eq!(bench.manager.num_sessions(), 0);
+    assert_eq!((bench.manager.num_sessions(), bench.manager.num_share_partitions()), (1, 1));
     bench.manager.release_session(&key("a"));
     assert_eq!(open(&bench, "a", 1, "c1"), Err(ShareSessionError::NotFound));
 }
@@ -72,6 +74,19 @@ async fn the_last_of_a_group_takes_the_share_partitions_along() {
     tokio::time::sleep(Duration::from_millis(10)).await;
     assert_eq!(bench.persister.writes.lock().unwrap().len(), 1, "what it held is written as available");
     assert_eq!(acquired(&bench.fetch(&bench.request("b")).await), [(0, 0, 4, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_after_the_last_session_begins_with_what_the_coordinator_has() {
+    let bench = holding("a", "c1").await;
+    bench.manager.release_session(&key("a"));
+    assert_eq!(bench.manager.num_share_partitions(), 0, "though the connection stays");
+    let share_partition =
+        SharePartitionKey { group_id: GROUP.into(), topic_id: bench.topic_id(), partition: 0 };
+    let reset = ReadState { state_epoch: 1, start_offset: 3, batches: Vec::new() };
+    bench.persister.states.lock().unwrap().insert(share_partition, reset);
+    assert!(open(&bench, "a", INITIAL_EPOCH, "c1").is_ok());
+    assert_eq!(acquired(&bench.fetch(&bench.request("a")).await), [(0, 3, 4, 1)], "the group was reset");
 }
 
 #[tokio::test(start_paused = true)]
