@@ -94,10 +94,18 @@ pub fn delete_topic(client: &mut Client, name: &str) -> Result<()> {
     })
 }
 
+/// Nobody is killed here, and to refuse 10 MB may take a slow machine longer than a short session.
+const LONG_SESSIONS: &[(&str, &str)] = &[
+    ("group.consumer.session.timeout.ms", "45000"),
+    ("group.share.session.timeout.ms", "45000"),
+    ("group.streams.session.timeout.ms", "45000"),
+];
+
 /// All of it, each on a connection of its own, on one server.
 pub fn run(report: &mut Report, side: Side) {
     let result = (|| -> Result<()> {
-        let node = Node::new(&format!("bad-groups-{side}"), Quorum::Dynamic, SETTINGS)?;
+        let settings = [SETTINGS, LONG_SESSIONS].concat();
+        let node = Node::new(&format!("bad-groups-{side}"), Quorum::Dynamic, &settings)?;
         let mut server = node.launch(side)?;
         let bootstrap = server.bootstrap();
         let mut check = |name: &str, body: fn(&mut Client) -> Result<()>| {

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::bad_input::{Case, PASSING, SETTLE, code, judge, settled};
+use super::bad_input::{Case, PASSING, SETTLE, code, judge};
 use super::flexible::{Flexible, FlexibleAnswer, call};
 use crate::process::await_some;
 use crate::wire::{Answer, Body, Client};
@@ -108,9 +108,9 @@ impl<'a> Beat<'a> {
         Ok((error, epoch, answer))
     }
 
-    /// The error, unless the coordinator has still to settle or to hear of the topics.
-    fn verdict(&self, client: &mut Client) -> Result<Option<i16>> {
-        let (error, _, mut answer) = self.answered(client)?;
+    /// The error, unless the coordinator has still to settle or to hear of the topics; and the epoch.
+    fn verdict(&self, client: &mut Client) -> Result<(Option<i16>, i32)> {
+        let (error, epoch, mut answer) = self.answered(client)?;
         for _ in ["heartbeat interval", "acceptable recovery lag", "task offset interval"] {
             answer.i32()?;
         }
@@ -120,7 +120,8 @@ impl<'a> Beat<'a> {
             a.tags()?;
             Ok(code)
         })?;
-        Ok(Some(error).filter(|error| !PASSING.contains(error) && !status.contains(&MISSING_SOURCE_TOPICS)))
+        let settled = !PASSING.contains(&error) && !status.contains(&MISSING_SOURCE_TOPICS);
+        Ok((settled.then_some(error), epoch))
     }
 }
 
@@ -133,10 +134,11 @@ pub fn members(client: &mut Client) -> Result<()> {
     let topology = [Part { id: "0", sources, ..Part::default() }];
     let join = Beat::join(group, "good", &topology);
     let mut epoch = 0;
-    let error = settled("a heartbeat", || {
-        let (error, now) = join.send(client)?;
+    let error = await_some("a heartbeat", SETTLE, || {
+        let beat = if epoch == 0 { join } else { Beat::alive(group, "good", epoch) };
+        let (verdict, now) = beat.verdict(client)?;
         epoch = now;
-        Ok(error)
+        Ok(verdict)
     })?;
     ensure!(error == code::NONE, "joining is answered with {error}");
     let other = Beat { member: "other", ..join };
@@ -198,7 +200,7 @@ pub fn topologies(client: &mut Client) -> Result<()> {
             tries += 1;
             group = format!("bad-topology-{number}-{tries}");
             client.find_coordinator(&group)?;
-            Beat::join(&group, "maker", parts).verdict(client)
+            Ok(Beat::join(&group, "maker", parts).verdict(client)?.0)
         })?;
         cases.push(Case { what, seen, expected: code::STREAMS_INVALID_TOPOLOGY });
         let seen = Beat::alive(&group, "maker", 1).send(client)?.0;
