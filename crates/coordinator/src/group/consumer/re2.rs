@@ -28,14 +28,17 @@ pub enum Re2Error {
     /// Its groups are nested too deep.
     #[error("expression nests too deeply")]
     NestsTooDeeply,
-    /// A group that is not closed, or was not opened.
-    #[error("unbalanced parenthesis")]
-    UnbalancedParenthesis,
+    /// A group that is not closed.
+    #[error("missing closing )")]
+    MissingParenthesis,
+    /// A group that was not opened.
+    #[error("unexpected )")]
+    UnexpectedParenthesis,
     /// A class that is not closed.
     #[error("missing closing ]")]
     MissingBracket,
     /// A range whose end comes before its beginning, or a class that does not exist.
-    #[error("invalid character class")]
+    #[error("invalid character class range")]
     InvalidClass,
     /// A backslash in front of something that it gives no meaning.
     #[error("invalid escape sequence")]
@@ -44,7 +47,7 @@ pub enum Re2Error {
     #[error("trailing backslash at end of expression")]
     TrailingBackslash,
     /// Something like `(?=`, or flags that RE2 does not have.
-    #[error("invalid or unsupported group syntax")]
+    #[error("invalid or unsupported Perl syntax")]
     InvalidGroup,
     /// A name that is none, or is given twice.
     #[error("invalid named capture")]
@@ -56,7 +59,7 @@ pub enum Re2Error {
     #[error("invalid nested repetition operator")]
     NestedRepeat,
     /// Too many repetitions, or fewer at most than at least.
-    #[error("invalid repetition count")]
+    #[error("invalid repeat count")]
     InvalidRepeat,
     /// Read well by RE2's rules, and yet not to be compiled.
     #[error("unsupported expression: {0}")]
@@ -77,7 +80,7 @@ pub fn to_regex(pattern: &str) -> Result<String, Re2Error> {
     }
     match translation.depth {
         0 => Ok(translation.out),
-        _ => Err(Re2Error::UnbalancedParenthesis),
+        _ => Err(Re2Error::MissingParenthesis),
     }
 }
 
@@ -88,7 +91,7 @@ enum Last {
     Nothing,
     /// Something that can be repeated.
     Atom,
-    /// A repetition.
+    /// Something that cannot be: a repetition, as a rule.
     Repeat,
 }
 
@@ -121,7 +124,7 @@ impl<'p> Translation<'p> {
         match c {
             '(' => return self.open(),
             ')' => {
-                self.depth = self.depth.checked_sub(1).ok_or(Re2Error::UnbalancedParenthesis)?;
+                self.depth = self.depth.checked_sub(1).ok_or(Re2Error::UnexpectedParenthesis)?;
                 self.out.push(')');
             }
             '|' => {
@@ -135,6 +138,9 @@ impl<'p> Translation<'p> {
                     return self.repeat(&count);
                 }
                 self.literal('{');
+                // A brace that stands for itself is still what Kafka's RE2 does not repeat.
+                self.last = Last::Repeat;
+                return Ok(());
             }
             '[' => class::translate(self)?,
             '\\' => escape::translate(self)?,

@@ -47,6 +47,8 @@ fn what_re2_reads_is_read_the_same() {
         (r"\Aa\z", "a", "b"),
         ("a b#c", "a b#c", "abc"),
         ("ñ", "ñ", "n"),
+        (r"\ñ", "ñ", "n"),
+        ("a*{", "aa{", "aa"),
     ] {
         assert!(matches(pattern, yes), "{pattern} matches {yes}");
         assert!(!matches(pattern, no), "{pattern} does not match {no}");
@@ -57,13 +59,13 @@ fn what_re2_reads_is_read_the_same() {
 fn what_re2_refuses_is_refused() {
     use Re2Error::*;
     for (pattern, error) in [
-        ("(", UnbalancedParenthesis),
-        ("a)", UnbalancedParenthesis),
-        ("a)(b", UnbalancedParenthesis),
+        ("(", MissingParenthesis),
+        ("a)", UnexpectedParenthesis),
+        ("a)(b", UnexpectedParenthesis),
         ("[a", MissingBracket),
         ("[", MissingBracket),
         ("[b-a]", InvalidClass),
-        (r"[a-\d]", InvalidClass),
+        (r"[a-\d]", InvalidEscape),
         ("[[:nada:]]", InvalidClass),
         (r"\", TrailingBackslash),
         (r"\1", InvalidEscape),
@@ -93,6 +95,8 @@ fn what_re2_refuses_is_refused() {
         ("a**", NestedRepeat),
         ("a++", NestedRepeat),
         ("a{2}{3}", NestedRepeat),
+        ("a{*", NestedRepeat),
+        ("{{2}", NestedRepeat),
         ("a{1001}", InvalidRepeat),
         ("a{3,2}", InvalidRepeat),
     ] {

@@ -62,7 +62,13 @@ pub fn compile_topic_regex(regex: &str) -> Result<Regex, Re2Error> {
     RegexBuilder::new(&whole)
         .size_limit(REGEX_MAX_COMPILED_BYTES)
         .build()
-        .map_err(|error| Re2Error::Unsupported(error.to_string()))
+        .map_err(|error| Re2Error::Unsupported(in_one_line(&error.to_string())))
+}
+
+/// The crate draws a picture of the expression first, which is the translated one anyway.
+fn in_one_line(error: &str) -> String {
+    let last = error.lines().last().unwrap_or_default();
+    last.strip_prefix("error: ").unwrap_or(last).to_owned()
 }
 
 /// Looks for the topics that these expressions match. Expressions that cannot be read match nothing:

@@ -48,7 +48,8 @@ fn range(t: &mut Translation<'_>, low: char) -> Result<(), Re2Error> {
             push_literal(&mut t.out, high);
             Ok(())
         }
-        Escape::Char(_) | Escape::Class(_) => Err(Re2Error::InvalidClass),
+        Escape::Char(_) => Err(Re2Error::InvalidClass),
+        Escape::Class(_) => Err(Re2Error::InvalidEscape),
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn read(t: &mut Translation<'_>) -> Result<Escape, Re2Error> {
         'r' => Ok(Escape::Char('\r')),
         't' => Ok(Escape::Char('\t')),
         'v' => Ok(Escape::Char('\u{b}')),
-        c if c.is_ascii() && !c.is_ascii_alphanumeric() => Ok(Escape::Char(c)),
+        c if !c.is_ascii_alphanumeric() => Ok(Escape::Char(c)),
         _ => Err(Re2Error::InvalidEscape),
     }
 }
