@@ -20,7 +20,7 @@ impl ShareGroupManager<'_> {
             Err(error) => DescribedGroup {
                 group_id: group_id.clone(),
                 error_code: error.code().code(),
-                error_message: Some(ByteString::from(error.to_string())),
+                error_message: Some(ByteString::from(refusal(group_id, &error))),
                 ..Default::default()
             },
         }
@@ -36,6 +36,15 @@ impl ShareGroupManager<'_> {
             members: group.members().map(|member| member.described(self.metadata)).collect(),
             ..Default::default()
         }
+    }
+}
+
+/// Tools print this, and name the group nowhere else.
+fn refusal(group_id: &ByteString, error: &ShareGroupError) -> String {
+    match error {
+        ShareGroupError::GroupIdNotFound => format!("Group {group_id} not found."),
+        ShareGroupError::NotAShareGroup => format!("Group {group_id} is not a share group."),
+        other => other.to_string(),
     }
 }
 

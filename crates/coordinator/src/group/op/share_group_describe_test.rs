@@ -46,12 +46,11 @@ fn what_is_no_share_group_is_not_found() {
     let mut t = TestContext::new();
     let code = |t: &TestContext, id: &str| {
         let described = describe(t, &id.into());
-        assert!(described.error_message.is_some());
         assert_eq!(&described.group_id[..], id);
-        ErrorCode::from_code(described.error_code)
+        (ErrorCode::from_code(described.error_code), described.error_message.unwrap().to_string())
     };
-    assert_eq!(code(&t, GROUP), ErrorCode::GroupIdNotFound);
-    assert_eq!(code(&t, ""), ErrorCode::InvalidGroupId);
+    assert_eq!(code(&t, GROUP), (ErrorCode::GroupIdNotFound, format!("Group {GROUP} not found.")));
+    assert_eq!(code(&t, "").0, ErrorCode::InvalidGroupId);
     t.others.insert(group());
-    assert_eq!(code(&t, GROUP), ErrorCode::GroupIdNotFound);
+    assert_eq!(code(&t, GROUP), (ErrorCode::GroupIdNotFound, format!("Group {GROUP} is not a share group.")));
 }

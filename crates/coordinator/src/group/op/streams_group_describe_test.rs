@@ -53,7 +53,7 @@ fn groups_that_are_not_there_say_so() {
     let group = describe(&World::new());
     assert_eq!(group.error_code, ottla_common::ErrorCode::GroupIdNotFound.code());
     assert_eq!(group.group_id, GROUP);
-    assert!(group.error_message.is_some());
+    assert_eq!(group.error_message.as_deref(), Some(&*format!("Group {GROUP} not found.")));
 }
 
 #[test]

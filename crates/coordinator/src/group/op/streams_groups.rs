@@ -5,6 +5,7 @@ use ottla_protocol::messages::StreamsGroupHeartbeatRequest;
 use ottla_protocol::messages::streams_group_describe_response::DescribedGroup;
 
 use super::RequestContext;
+use super::streams_group_describe::streams_group_describe_error;
 use crate::group::streams::{
     StreamsDecision, StreamsGroup, StreamsGroupContext, StreamsGroupError, StreamsGroupHeartbeatResult,
     StreamsGroupTimer,
@@ -31,7 +32,7 @@ impl GroupCoordinatorShard {
             // A classic group without members makes way for one that has some.
             Some(Group::Classic(group)) if joins && group.is_empty() => (None, true),
             Some(Group::Classic(_) | Group::Consumer(_) | Group::Share(_)) => {
-                return Err(StreamsGroupError::GroupIdNotFound(group_id.clone()));
+                return Err(StreamsGroupError::NotAStreamsGroup(group_id.clone()));
             }
         };
         let decision = self.in_streams_group(now_ms, group_id, group, |streams| {
@@ -46,7 +47,14 @@ impl GroupCoordinatorShard {
 
     /// What there is to know about a streams group. To be asked of the committed state.
     pub fn streams_group_describe(&self, now_ms: i64, group_id: &ByteString) -> DescribedGroup {
-        let group = self.streams_group(group_id);
+        let group = match self.groups.get(group_id) {
+            None => None,
+            Some(Group::Streams(group)) => Some(&**group),
+            Some(Group::Classic(_) | Group::Consumer(_) | Group::Share(_)) => {
+                let error = StreamsGroupError::NotAStreamsGroup(group_id.clone());
+                return streams_group_describe_error(group_id, &error);
+            }
+        };
         self.in_streams_group(now_ms, group_id, group, |streams| streams.streams_group_describe(group_id))
     }
 

@@ -5,9 +5,12 @@ use thiserror::Error;
 /// Why a request to a streams group is refused. The text goes to the client.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum StreamsGroupError {
-    /// There is no such group, or it is of another type.
-    #[error("there is no streams group {0}")]
+    /// There is no such group.
+    #[error("Group {0} not found.")]
     GroupIdNotFound(ByteString),
+    /// It is of another type.
+    #[error("Group {0} is not a streams group.")]
+    NotAStreamsGroup(ByteString),
     /// The group has no such member.
     #[error("member {0} is not known to the group")]
     UnknownMemberId(ByteString),
@@ -73,7 +76,7 @@ impl StreamsGroupError {
     /// What a client is told.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::GroupIdNotFound(_) => ErrorCode::GroupIdNotFound,
+            Self::GroupIdNotFound(_) | Self::NotAStreamsGroup(_) => ErrorCode::GroupIdNotFound,
             Self::UnknownMemberId(_) | Self::UnknownInstanceId(_) => ErrorCode::UnknownMemberId,
             Self::FencedMemberEpoch { .. } | Self::UnknownMemberState => ErrorCode::FencedMemberEpoch,
             Self::UnreleasedInstanceId { .. } => ErrorCode::UnreleasedInstanceId,
