@@ -17,7 +17,7 @@ use crate::server::{Node, Quorum, Server, Side};
 use crate::{paths, process};
 
 const COMMITS_PER_SECOND: f64 = 10_000.0;
-/// Less than this share of the rate is not the load that was asked for.
+/// With less than this share of the rate, the round is none to compare: the machine had other things to do.
 const RATE_MIN: f64 = 0.99;
 /// All members have joined and share their partitions.
 const JOIN: Duration = Duration::from_secs(300);
@@ -40,6 +40,8 @@ struct Figures {
     text: String,
     cpu: f64,
     heartbeat_p99: f64,
+    /// Whether the load came, and was served, as fast as it should.
+    in_time: bool,
 }
 
 /// One after the other the same load, in rounds whose order turns.
@@ -69,7 +71,11 @@ pub fn run(report: &mut Report, options: &Options, sides: &[Side]) {
         }
         let of = |side: Side| seen.iter().find(|(whose, _)| *whose == side).map(|(_, figures)| figures);
         if let (Some(ottla), Some(kafka)) = (of(Side::Ottla), of(Side::Kafka)) {
-            ratios.push((ottla.cpu / kafka.cpu, ottla.heartbeat_p99 / kafka.heartbeat_p99));
+            if ottla.in_time && kafka.in_time {
+                ratios.push((ottla.cpu / kafka.cpu, ottla.heartbeat_p99 / kafka.heartbeat_p99));
+            } else {
+                println!("groups: round {} was too slow to compare", round + 1);
+            }
         }
     }
     let (cpu, p99): (Vec<f64>, Vec<f64>) = ratios.into_iter().unzip();
@@ -125,7 +131,7 @@ fn measure(side: Side, plan: &Plan) -> Result<Figures> {
     server.expect_running()?;
     let resident = server.resident_bytes()? >> 20;
     server.stop()?;
-    expect_all(&figures)?;
+    expect_all(&figures, plan)?;
     Ok(Figures::of(&figures, spent, resident))
 }
 
@@ -143,13 +149,13 @@ fn await_word(word: &str, load: &mut Running, log: &Path) -> Result<()> {
     })
 }
 
-/// The whole load was served: nothing refused, nobody moved.
-fn expect_all(figures: &Value) -> Result<()> {
+/// The whole load was served: nothing refused, nothing forgotten, nobody moved.
+fn expect_all(figures: &Value, plan: &Plan) -> Result<()> {
     let refused = figures["refused"].as_array().context("nothing told of errors")?;
     ensure!(refused.is_empty(), "errors: {refused:?}");
     ensure!(figures["rebalanced"] == 0, "{} heartbeats told of a rebalance", figures["rebalanced"]);
-    let commits = number(figures, "/commits_per_s");
-    ensure!(commits >= COMMITS_PER_SECOND * RATE_MIN, "only {commits:.0} commits/s");
+    let (commits, all) = (number(figures, "/commit/count"), COMMITS_PER_SECOND * f64::from(plan.seconds));
+    ensure!(commits >= all, "{commits} of {all} commits");
     Ok(())
 }
 
@@ -171,7 +177,8 @@ impl Figures {
             number(figures, "/join_seconds"),
             millis("/late/p99_us"),
         );
-        Self { text, cpu, heartbeat_p99: number(figures, "/heartbeat/p99_us") }
+        let in_time = number(figures, "/commits_per_s") >= COMMITS_PER_SECOND * RATE_MIN;
+        Self { text, cpu, heartbeat_p99: number(figures, "/heartbeat/p99_us"), in_time }
     }
 }
 
