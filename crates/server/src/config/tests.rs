@@ -157,7 +157,7 @@ fn a_key_counts_as_read_only_if_code_reads_it() {
 fn a_key_that_a_node_asks_for_by_name_counts_as_read() {
     let mut text = String::new();
     sources(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/node"), &mut text);
-    let mut forgotten: Vec<&str> = super::server_config_def().keys().map(|row| row.name).collect();
+    let mut forgotten: Vec<&str> = server_config_def().keys().map(|row| row.name).collect();
     forgotten.retain(|key| text.contains(&format!("\"{key}\"")) && !warnings::has_effect(key));
     assert!(warnings::has_effect("group.share.min.record.lock.duration.ms"));
     assert!(forgotten.is_empty(), "{forgotten:?} would be said to have no effect");
