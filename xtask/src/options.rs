@@ -42,6 +42,8 @@ const SECTIONS: &[&str] = &[
     "groups/transactions",
     "groups/foreign",
     "groups/upgrade",
+    "exactly-once/streams",
+    "exactly-once/chain",
 ];
 
 /// How often the costly tests run.

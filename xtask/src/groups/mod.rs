@@ -122,8 +122,12 @@ fn with_java(report: &mut Report, options: &Options, parts: &Parts, sides: &[Sid
     }
     if options.wants("exactly-once") {
         report.section("Exactly once under fire");
-        streams::run(report, options, options.against);
-        chain::run(report, options, options.against);
+        if options.wants_section("exactly-once/streams") {
+            streams::run(report, options, options.against);
+        }
+        if options.wants_section("exactly-once/chain") {
+            chain::run(report, options, options.against);
+        }
     }
     if options.wants("take-over") {
         report.section("Take-over of coordinators");
