@@ -117,7 +117,10 @@ pub const APIS: &[Api] = &[
     },
     Api {
         name: "ConsumerGroupHeartbeat",
-        tests: &["coordinator/src/group/op/consumer_group_heartbeat_test.rs"],
+        tests: &[
+            "coordinator/src/group/op/consumer_group_heartbeat_test.rs",
+            "coordinator/src/group/op/consumer_group_regex_test.rs",
+        ],
         codes: &[
             "InvalidRequest",
             "GroupIdNotFound",
