@@ -71,11 +71,17 @@ async fn members_share_and_take_over() {
     b.close().await.unwrap();
 }
 
-async fn share_consumer(group: &str, topic: &str, settings: &[(&str, &str)]) -> KafkaShareConsumer {
+fn subscribed(group: &str, topic: &str, settings: &[(&str, &str)]) -> KafkaShareConsumer {
     let mut config = config().with("group.id", group);
     config.extend(settings.iter().copied());
     let mut consumer = KafkaShareConsumer::new(&config).unwrap();
     consumer.subscribe(&[topic]);
+    consumer
+}
+
+/// The first of its group, when it is ready for what is to come.
+async fn share_consumer(group: &str, topic: &str, settings: &[(&str, &str)]) -> KafkaShareConsumer {
+    let mut consumer = subscribed(group, topic, settings);
     let start = Instant::now();
     while consumer.assignment().is_empty() {
         assert!(start.elapsed() < PATIENCE);
@@ -144,7 +150,7 @@ async fn what_is_released_comes_again_and_what_is_rejected_does_not() {
     let renewed = read(&mut consumer).await;
     assert_eq!((renewed.len(), renewed[0].offset), (1, 1));
     consumer.close().await.unwrap();
-    let mut other = share_consumer(&group, &name, &[]).await;
+    let mut other = subscribed(&group, &name, &[]);
     produce(&name, 1).await;
     let mut offsets = Vec::new();
     while !offsets.contains(&3) || !offsets.contains(&1) {
